@@ -1,0 +1,51 @@
+# Postroom: the commands of a working day. `make run` and `make test` set up whatever they need.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+# make run ONCE=1: do the main job, print it, leave.
+DEMO   := demo --home .run $(if $(ONCE),--once)
+
+.PHONY: run test check format lock docs-shots clean
+
+run: $(VENV)/.run-ready        ## a lab tenant and Postroom, set up, proved, with a console to open
+	$(BIN)/postroom $(DEMO)
+
+test: $(VENV)/.dev-ready $(VENV)/.peers-ready  ## every test, against Dovecot, Chromium and foreign clients
+	$(BIN)/python -m pytest -n 2 --dist loadscope $(ARGS)
+
+check: $(VENV)/.dev-ready      ## ruff, mypy strict, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev-ready
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(VENV)/.dev-ready       ## pins with hashes; they name no registry
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-header --no-annotate pyproject.toml --group build -o requirements.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-header --no-annotate pyproject.toml --group dev -o requirements-dev.lock
+
+clean:
+	rm -rf $(VENV) .run dist build .mypy_cache .ruff_cache .pytest_cache
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run-ready: $(BIN)/python requirements.lock pyproject.toml
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev-ready: $(BIN)/python requirements-dev.lock pyproject.toml
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/.run-ready
+
+# The programs of others that the tests speak with, from Debian: see tests/peers.txt.
+$(VENV)/.peers-ready: tests/peers.txt $(BIN)/python
+	tests/install-peers
+	@touch $@

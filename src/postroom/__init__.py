@@ -1,0 +1,3 @@
+"""Postroom: the mail room between applications and Microsoft 365."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,76 @@
+"""People, their roles, one-time sign-in links, and the audit log."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.db import models
+
+
+class Role(models.TextChoices):
+    """What a person may do; `rules.py` says which verbs each role has."""
+
+    ADMINISTRATOR = "administrator", "Administrator"
+    MAILBOX_ADMINISTRATOR = "mailbox-administrator", "Mailbox administrator"
+    OPERATOR = "operator", "Operator"
+    APPROVER = "approver", "Approver of quarantine"
+    READER = "reader", "Reader"
+
+
+class People(BaseUserManager["Person"]):
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> Person:
+        person = self.model(email=email.strip().lower(), **fields)
+        person.set_password(password)
+        person.save(using=self._db)
+        return person
+
+    def get_by_natural_key(self, username: str | None) -> Person:
+        return self.get(email=(username or "").strip().lower())
+
+
+class Person(AbstractBaseUser):
+    """Somebody who signs in to the console."""
+
+    email = models.EmailField(unique=True)
+    """Where test mails go, and the sign-in name; stored in lower case."""
+    name = models.CharField(max_length=200, blank=True)
+    role = models.CharField(max_length=32, choices=Role.choices, default=Role.READER)
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+    objects: ClassVar[People] = People()
+
+    def __str__(self) -> str:
+        return self.name or self.email
+
+
+class SignInLink(models.Model):
+    """A link that signs a person in once; only its digest is kept."""
+
+    person = models.ForeignKey(Person, on_delete=models.CASCADE)
+    digest = models.CharField(max_length=64, unique=True)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+
+
+class AuditEvent(models.Model):
+    """Who did what, when, from where. Each row carries the hash of the row before it."""
+
+    at = models.DateTimeField(db_index=True)
+    actor = models.CharField(max_length=254)
+    """E-mail of the person, `cli:<login name>`, or `system`."""
+    origin = models.CharField(max_length=64, blank=True)
+    """IP address, where there is one."""
+    action = models.CharField(max_length=64, db_index=True)
+    """`mailbox.changed`, `credential.added`, `sign-in.failed` ..."""
+    subject = models.CharField(max_length=254, blank=True)
+    detail = models.JSONField(default=dict)
+    """Before and after of each changed field, without secrets."""
+    previous_hash = models.CharField(max_length=64, blank=True)
+    hash = models.CharField(max_length=64)
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["-id"]

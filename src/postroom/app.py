@@ -1,0 +1,36 @@
+"""The composition: what Postroom is made of, top to bottom. Read this first.
+
+    console, api, cli          the shells: pages, REST, commands; the rooms hang their doors into them
+    mailboxes                  configurations, providers, credentials, proof
+    accounts                   people, roles, audit log
+    transports                 SMTP and Graph out; IMAP, POP3 and Graph in
+    microsoft, mail, core      Microsoft's facts; what a message is; settings, encryption, clock
+
+A room is a folder with the same files in each: `models.py` tables, `rules.py` decisions, `service.py` verbs,
+`pages.py`, `commands.py` and `endpoints.py` doors. docs/architecture.md says which may use which.
+"""
+
+from __future__ import annotations
+
+# The rooms that own tables or pages, lowest first: Django's applications.
+ROOMS = (
+    "postroom.accounts",
+    "postroom.mailboxes",
+    "postroom.console",
+)
+
+# Where each room's doors hang: url prefix -> the room's pages.
+PAGES = (
+    ("", "postroom.console.pages"),
+    ("account/", "postroom.accounts.pages"),
+    ("mailboxes/", "postroom.mailboxes.pages"),
+)
+
+# The command line: a room's `commands.py` offers `app`, hung in under its name; "" hangs its commands at the root.
+COMMANDS = (
+    ("mailbox", "postroom.mailboxes.commands"),
+    ("provider", "postroom.mailboxes.provider_commands"),
+    ("credential", "postroom.mailboxes.credential_commands"),
+    ("person", "postroom.accounts.commands"),
+    ("", "postroom.cli.running"),
+)

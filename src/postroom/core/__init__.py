@@ -1,0 +1,1 @@
+"""What every room stands on: settings, encryption at rest, the clock. Knows no room."""

@@ -1,0 +1,66 @@
+"""Settings, all from the environment; each with a default that is safe on a laptop."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import platformdirs
+
+
+class BadSetting(ValueError):
+    """A setting cannot be understood; the message names it, the fault and the fix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One field for each `POSTROOM_` variable (and `DATABASE_URL`); docs/settings.md lists them."""
+
+    home: Path
+    """`POSTROOM_HOME`: where database, key and clouds are kept when nothing else is said."""
+    database_url: str
+    """`DATABASE_URL`: `sqlite:///path` or `postgresql://user:password@host/name`."""
+    key: str
+    """`POSTROOM_KEY`: key of the encryption at rest, base64url of 32 bytes; several, separated by commas, newest first."""
+    key_file: Path
+    """`POSTROOM_KEY_FILE`: used when `POSTROOM_KEY` is empty; made at first start, readable by its owner only."""
+    allowed_hosts: tuple[str, ...]
+    """`POSTROOM_HOSTS`: host names the console answers to, separated by commas."""
+    https: bool
+    """`POSTROOM_HTTPS`: 1 when people reach the console over https (secure cookies, HSTS)."""
+    debug: bool
+    """`POSTROOM_DEBUG`: 1 shows tracebacks in the browser; never where others can reach it."""
+    proxy: str
+    """`POSTROOM_PROXY`: egress proxy for all remote connections (`http://`, `socks5://`), unless a mailbox has its own."""
+
+    @classmethod
+    def from_environment(cls, environment: dict[str, str] | None = None) -> Settings:
+        env = dict(os.environ) if environment is None else environment
+        home = Path(env.get("POSTROOM_HOME") or platformdirs.user_data_dir("postroom")).expanduser().absolute()
+        return cls(
+            home=home,
+            database_url=env.get("DATABASE_URL") or f"sqlite:///{home / 'postroom.sqlite3'}",
+            key=env.get("POSTROOM_KEY", ""),
+            key_file=Path(env.get("POSTROOM_KEY_FILE") or home / "key"),
+            allowed_hosts=tuple(filter(None, env.get("POSTROOM_HOSTS", "localhost,127.0.0.1,[::1]").split(","))),
+            https=_flag(env, "POSTROOM_HTTPS"),
+            debug=_flag(env, "POSTROOM_DEBUG"),
+            proxy=env.get("POSTROOM_PROXY", ""),
+        )
+
+
+def _flag(env: dict[str, str], name: str) -> bool:
+    value = env.get(name, "0").strip().lower()
+    if value in {"1", "true", "yes", "on"}:
+        return True
+    if value in {"", "0", "false", "no", "off"}:
+        return False
+    raise BadSetting(f"{name} is {value!r}; write 1 or 0")
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process."""
+    return Settings.from_environment()
