@@ -1,0 +1,108 @@
+"""May this token do this with this mailbox? One order of checks for SMTP, IMAP, POP3 and Graph.
+
+The order is the one that decides which of Microsoft's answers a client sees: the token itself (audience, signature,
+expiry), the role in it, the service principal as Exchange knows it, the right on the mailbox, the protocol switch.
+Each server turns a `Denial` into its own documented words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from m365lab.exchange import Mailbox
+from m365lab.tenant import Tenant
+from m365lab.tokens import BadToken
+
+
+class Denial(StrEnum):
+    """Why not, in the order of the checks."""
+
+    TOKEN = "token"
+    """Not a token of this tenant, bad signature, wrong audience."""
+    EXPIRED = "expired"
+    ROLE = "role"
+    """The token lacks the protocol's app role."""
+    PRINCIPAL = "principal"
+    """Exchange does not know the service principal, or knows it under another object id."""
+    MAILBOX = "mailbox"
+    """No such mailbox."""
+    RIGHT = "right"
+    """The service principal has no right on the mailbox."""
+    SWITCHED_OFF_MAILBOX = "switched-off-mailbox"
+    SWITCHED_OFF_TENANT = "switched-off-tenant"
+
+
+class Protocol(StrEnum):
+    SMTP = "smtp"
+    IMAP = "imap"
+    POP3 = "pop3"
+
+
+ROLE = {Protocol.SMTP: "SMTP.SendAsApp", Protocol.IMAP: "IMAP.AccessAsApp", Protocol.POP3: "POP.AccessAsApp"}
+AUDIENCES = {"https://outlook.office365.com", "https://outlook.office.com"}
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A signed-in session: the mailbox, who opened it, and when its token ends (lab time)."""
+
+    mailbox: Mailbox
+    app_id: str
+    principal_id: str
+    expires_at: float
+
+
+@dataclass(frozen=True)
+class Denied:
+    why: Denial
+    detail: str = ""
+    mailbox: Mailbox | None = None
+    visit: Visit | None = None
+    """For denials that a server tells only later (SMTP tells of a missing right at DATA): the visit as if allowed."""
+
+
+def check(tenant: Tenant, protocol: Protocol, address: str, token: str) -> Visit | Denied:
+    """The checks for the mail protocols, in order."""
+    try:
+        claims = tenant.tokens.verify(token, AUDIENCES)
+    except BadToken as bad:
+        return Denied(Denial.EXPIRED if bad.expired else Denial.TOKEN, str(bad))
+    app_id, principal_id = str(claims.get("appid", "")), str(claims.get("oid", ""))
+    scoped = _scoped(tenant, protocol, app_id, address)
+    if ROLE[protocol] not in _roles(claims) and not scoped:
+        return Denied(Denial.ROLE, f"the token has no role {ROLE[protocol]}")
+    if not any(p.app_id == app_id and p.object_id == principal_id for p in tenant.exchange.principals):
+        return Denied(Denial.PRINCIPAL, "Exchange does not know this service principal by this object id")
+    mailbox = tenant.exchange.mailbox(address)
+    if mailbox is None:
+        return Denied(Denial.MAILBOX, address)
+    visit = Visit(mailbox, app_id, principal_id, float(claims.get("exp", 0)))
+    if principal_id not in mailbox.full_access and not scoped:
+        return Denied(Denial.RIGHT, "no FullAccess", mailbox, visit)
+    return _switches(tenant, protocol, mailbox) or visit
+
+
+def _switches(tenant: Tenant, protocol: Protocol, mailbox: Mailbox) -> Denied | None:
+    if protocol is Protocol.SMTP:
+        off = tenant.exchange.smtp_auth_off(mailbox)
+        if off:
+            why = Denial.SWITCHED_OFF_MAILBOX if off == "Mailbox" else Denial.SWITCHED_OFF_TENANT
+            return Denied(why, off, mailbox)
+    elif not (mailbox.imap_enabled if protocol is Protocol.IMAP else mailbox.pop_enabled):
+        return Denied(Denial.SWITCHED_OFF_MAILBOX, protocol, mailbox)
+    return None
+
+
+def _scoped(tenant: Tenant, protocol: Protocol, app_id: str, address: str) -> bool:
+    """RBAC for Applications: a scoped role stands in for both the claim and the mailbox right (facts 4.3)."""
+    return any(
+        s.app_id == app_id and s.role == ROLE[protocol] and (not s.members or address.lower() in s.members)
+        for s in tenant.exchange.scopes
+    )
+
+
+def _roles(claims: dict[str, Any]) -> list[str]:
+    roles = claims.get("roles", [])
+    return roles if isinstance(roles, list) else []

@@ -1,0 +1,69 @@
+"""Exchange Online's half of the tenant: mailboxes, service principals as Exchange knows them, rights, switches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from m365lab.mailstore import Mailstore
+
+
+@dataclass
+class Mailbox:
+    """A user or shared mailbox. Rights are held as sets of principals (object ids or addresses)."""
+
+    address: str
+    name: str
+    user_id: str = ""
+    """Object id in the directory."""
+    shared: bool = False
+    aliases: list[str] = field(default_factory=list)
+    store: Mailstore = field(default_factory=Mailstore)
+    full_access: set[str] = field(default_factory=set)
+    send_as: set[str] = field(default_factory=set)
+    send_on_behalf: set[str] = field(default_factory=set)
+    smtp_auth_disabled: bool | None = None
+    """`SmtpClientAuthenticationDisabled`; None inherits the organisation's."""
+    imap_enabled: bool = True
+    pop_enabled: bool = True
+
+
+@dataclass
+class KnownPrincipal:
+    """A row of `Get-ServicePrincipal`: what somebody told Exchange, rightly or wrongly."""
+
+    app_id: str
+    object_id: str
+    name: str = ""
+
+
+@dataclass
+class RoleScope:
+    """RBAC for Applications: an application role for a set of mailboxes (facts 4.3)."""
+
+    name: str
+    app_id: str
+    role: str
+    """Without "Application ", such as `SMTP.SendAsApp`."""
+    members: set[str] = field(default_factory=set)
+    """Addresses in scope; empty means all of the organisation."""
+
+
+@dataclass
+class Exchange:
+    mailboxes: dict[str, Mailbox] = field(default_factory=dict)
+    """By primary address, in lower case."""
+    principals: list[KnownPrincipal] = field(default_factory=list)
+    scopes: list[RoleScope] = field(default_factory=list)
+    smtp_auth_disabled: bool = False
+    """The organisation's `SmtpClientAuthenticationDisabled` (Set-TransportConfig)."""
+
+    def mailbox(self, address: str) -> Mailbox | None:
+        wanted = address.strip().lower()
+        found = self.mailboxes.get(wanted)
+        return found or next((m for m in self.mailboxes.values() if wanted in m.aliases), None)
+
+    def smtp_auth_off(self, mailbox: Mailbox) -> str:
+        """Who switched SMTP AUTH off, "Mailbox" or "Tenant"; "" when it is on. The mailbox's own value wins."""
+        if mailbox.smtp_auth_disabled is not None:
+            return "Mailbox" if mailbox.smtp_auth_disabled else ""
+        return "Tenant" if self.smtp_auth_disabled else ""

@@ -1,0 +1,122 @@
+"""The post office: takes a submitted message, stamps it, keeps a copy in Sent Items, and delivers inside the tenant.
+
+SMTP and Graph both end here, so that what one may do the other may too. Mail for other domains leaves the lab by
+being put on the list `gone`, where tests and the lab's page can see it.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import re
+import secrets
+from dataclasses import dataclass, field
+
+from m365lab.exchange import Mailbox
+from m365lab.mailstore import Message
+from m365lab.tenant import Tenant
+
+HOST = "AM0PR01MB0001.eurprd01.prod.exchangelabs.com"
+_MESSAGE_ID = re.compile(rb"^message-id:[ \t]*(\r?\n[ \t]+)?(<[^>\r\n]*>)[^\r\n]*\r?\n", re.IGNORECASE | re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Gone:
+    """A message that left the tenant."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    raw: bytes
+    at: float
+
+
+@dataclass(frozen=True)
+class Submitted:
+    message_id: str
+    """The Message-ID that Exchange gave, with angle brackets."""
+    unknown: tuple[str, ...] = ()
+    """Recipients of the tenant's own domain that do not exist: Exchange sends a bounce for them."""
+
+
+class SendAsDenied(Exception):
+    """From is an address that the signed-in mailbox may not use."""
+
+
+class MailboxFull(Exception):
+    """The copy for Sent Items finds no room."""
+
+
+@dataclass
+class PostOffice:
+    tenant: Tenant
+    gone: list[Gone] = field(default_factory=list)
+
+    def check_sender(self, mailbox: Mailbox, address: str) -> None:
+        """The check is on the signed-in mailbox, not on the application (facts 4.2). Raises `SendAsDenied`."""
+        owner = self.tenant.exchange.mailbox(address)
+        if owner is mailbox:
+            return
+        if owner is None or not ({mailbox.address, mailbox.user_id} & owner.send_as):
+            raise SendAsDenied(f"{mailbox.address} not allowed to send as {address}")
+
+    def submit(
+        self, mailbox: Mailbox, sender: str, recipients: tuple[str, ...], raw: bytes, *, keep: bool = True
+    ) -> Submitted:
+        """Takes a message from a signed-in mailbox. Raises `SendAsDenied` or `MailboxFull`."""
+        self.check_sender(mailbox, sender)
+        now = self.tenant.clock.time()
+        message_id, stamped = _restamp(raw)
+        if keep:
+            self.keep(mailbox, "sentitems", stamped, {"\\Seen"})
+        unknown = self.deliver(sender, recipients, stamped, authenticated=True)
+        self.tenant.limits.count(mailbox.address, len(recipients), now)
+        return Submitted(message_id, unknown)
+
+    def deliver(self, sender: str, recipients: tuple[str, ...], raw: bytes, *, authenticated: bool) -> tuple[str, ...]:
+        """Delivers to the tenant's mailboxes; the rest is `gone`. Returns unknown addresses of our domains."""
+        now = self.tenant.clock.time()
+        stamped = _trace(sender, raw, authenticated=authenticated, date=self.tenant.clock.now().timestamp())
+        outside, unknown = [], []
+        for recipient in dict.fromkeys(recipients):
+            mailbox = self.tenant.exchange.mailbox(recipient)
+            if mailbox is not None:
+                self.keep(mailbox, "inbox", stamped, set())
+            elif recipient.rsplit("@", 1)[-1].lower() in self.tenant.directory.domains:
+                unknown.append(recipient)
+            else:
+                outside.append(recipient)
+        if outside:
+            self.gone.append(Gone(sender, tuple(outside), raw, now))
+        return tuple(unknown)
+
+    def keep(self, mailbox: Mailbox, folder_key: str, raw: bytes, flags: set[str]) -> Message:
+        folder = mailbox.store.folder(folder_key)
+        if folder is None:
+            raise KeyError(folder_key)
+        if mailbox.store.size + len(raw) > mailbox.store.quota:
+            raise MailboxFull(mailbox.address)
+        return mailbox.store.add(folder, Message(raw, self.tenant.clock.time(), flags))
+
+
+def _restamp(raw: bytes) -> tuple[str, bytes]:
+    """Gives the message Exchange's own Message-ID and keeps the sender's in another header (facts 8)."""
+    ours = f"<{secrets.token_hex(16).upper()}@{HOST}>"
+    head, separator, body = raw.partition(b"\r\n\r\n")
+    found = _MESSAGE_ID.search(head + b"\r\n")
+    if found:
+        original = b"X-Microsoft-Original-Message-ID: " + found.group(2) + b"\r\n"
+        head = ((head + b"\r\n")[: found.start()] + original + (head + b"\r\n")[found.end() :]).removesuffix(b"\r\n")
+    return ours, b"Message-ID: " + ours.encode() + b"\r\n" + head + separator + body
+
+
+def _trace(sender: str, raw: bytes, *, authenticated: bool, date: float) -> bytes:
+    """The headers that the receiving side puts on top: Received, Return-Path and Authentication-Results (RFC 8601)."""
+    domain = sender.rsplit("@", 1)[-1] or "unknown"
+    verdict = "pass" if authenticated else "none"
+    stamp = (
+        f"Received: from {HOST} by {HOST} with Microsoft SMTP Server (version=TLS1_3,\r\n"
+        f" cipher=TLS_AES_256_GCM_SHA384); {email.utils.formatdate(date)}\r\n"
+        f"Authentication-Results: {HOST}; spf={verdict} smtp.mailfrom={domain};\r\n"
+        f" dkim={verdict} header.d={domain}; dmarc={verdict} action=none header.from={domain}\r\n"
+        f"Return-Path: {sender}\r\n"
+    )
+    return stamp.encode("utf-8") + raw

@@ -1,0 +1,28 @@
+"""One tenant: its directory, its Exchange, its tokens, its clock, its faults. All servers share this one object.
+
+Everything runs in one event loop in one thread, so nothing here needs a lock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from m365lab.clock import Clock
+from m365lab.directory import Directory
+from m365lab.exchange import Exchange
+from m365lab.faults import Faults
+from m365lab.limits import Limits
+from m365lab.tokens import Tokens
+
+
+@dataclass
+class Tenant:
+    directory: Directory
+    exchange: Exchange = field(default_factory=Exchange)
+    clock: Clock = field(default_factory=Clock)
+    faults: Faults = field(default_factory=Faults)
+    limits: Limits = field(default_factory=Limits)
+    tokens: Tokens = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tokens = Tokens(self.directory, self.clock)

@@ -1,0 +1,112 @@
+"""Access tokens: signed here, checked here. Version 1.0 tokens with the claims of facts 1.4."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import uuid
+from collections.abc import Collection
+from typing import Any
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet, RSAKey
+from joserfc.jws import JWSRegistry
+
+from m365lab.clock import Clock
+from m365lab.directory import Directory, ServicePrincipal
+
+# Lets the header's `nonce` pass, which no RFC names.
+_ANY_HEADER = JWSRegistry(algorithms=["RS256"], strict_check_header=False)
+
+
+class BadToken(Exception):
+    """The token is not one that this tenant's resources accept."""
+
+    def __init__(self, why: str, *, expired: bool = False) -> None:
+        super().__init__(why)
+        self.expired = expired
+
+
+class Tokens:
+    """The tenant's token signer."""
+
+    def __init__(self, directory: Directory, clock: Clock) -> None:
+        self._directory = directory
+        self._clock = clock
+        self._key = RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256"}, auto_kid=True)
+        self.lifetime = 3599
+        """Seconds that a token lives."""
+
+    @property
+    def jwks(self) -> dict[str, Any]:
+        return dict(KeySet([self._key]).as_dict(private=False))
+
+    def app_token(self, principal: ServicePrincipal, audience: str, roles: Collection[str], appidacr: str) -> str:
+        """A token for an application: no `roles` claim at all when nothing was granted (facts 1.1)."""
+        claims: dict[str, Any] = {
+            "app_displayname": principal.name,
+            "appid": principal.app_id,
+            "appidacr": appidacr,
+            "idp": self._issuer,
+            "idtyp": "app",
+            "oid": principal.id,
+            "sub": principal.id,
+        }
+        if roles:
+            claims["roles"] = sorted(roles)
+        return self._sign(audience, claims)
+
+    def user_token(self, client_id: str, audience: str, scopes: str, user_id: str, upn: str) -> str:
+        """A delegated token: `scp` and a person, no `roles`."""
+        return self._sign(
+            audience,
+            {
+                "appid": client_id,
+                "appidacr": "0",
+                "scp": scopes,
+                "oid": user_id,
+                "upn": upn,
+                "sub": user_id,
+                "idtyp": "user",
+            },
+        )
+
+    def verify(self, token: str, audiences: Collection[str]) -> dict[str, Any]:
+        """The claims of a good token. Raises `BadToken`."""
+        try:
+            decoded = jwt.decode(token, self._key, registry=_ANY_HEADER)
+        except (JoseError, ValueError) as error:
+            raise BadToken("bad signature or not a JWT") from error
+        claims = dict(decoded.claims)
+        if claims.get("tid") != self._directory.tenant_id:
+            raise BadToken("token of another tenant")
+        if claims.get("aud") not in audiences:
+            raise BadToken(f"audience {claims.get('aud')}")
+        if float(claims.get("exp", 0)) <= self._clock.time():
+            raise BadToken("expired", expired=True)
+        return claims
+
+    @property
+    def _issuer(self) -> str:
+        return f"https://sts.windows.net/{self._directory.tenant_id}/"
+
+    def _sign(self, audience: str, claims: dict[str, Any]) -> str:
+        now = int(self._clock.time())
+        kid = str(self._key.kid)
+        # Exchange's tokens carry a nonce in the header, which keeps clients from checking the signature.
+        header = {"typ": "JWT", "alg": "RS256", "x5t": kid, "kid": kid, "nonce": secrets.token_urlsafe(24)}
+        body = {
+            "aud": audience,
+            "iss": self._issuer,
+            "iat": now,
+            "nbf": now,
+            "exp": now + self.lifetime + 1,
+            "aio": base64.b64encode(secrets.token_bytes(24)).decode(),
+            "rh": secrets.token_urlsafe(20),
+            "tid": self._directory.tenant_id,
+            "uti": secrets.token_urlsafe(16),
+            "sid": str(uuid.uuid4()),
+            "ver": "1.0",
+        }
+        return jwt.encode(header, body | claims, self._key, registry=_ANY_HEADER)
