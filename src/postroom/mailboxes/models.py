@@ -69,6 +69,8 @@ class Provider(Connection):
     """False for services that only send (SendGrid, Brevo): reading can't be switched on."""
     uses_cloud = models.BooleanField(default=False)
     """True when hosts come from the Microsoft cloud of the application."""
+    user_name = models.CharField(max_length=254, blank=True)
+    """For services where everybody signs in under one name (SendGrid: `apikey`)."""
 
     class Meta:
         ordering: ClassVar[list[str]] = ["name"]
@@ -93,6 +95,7 @@ class Application(models.Model):
     """Of the App registration; kept only to recognise it where the other one belongs."""
     service_principal_id = models.UUIDField(null=True, blank=True)
     """Of the Enterprise application; the one that Exchange wants."""
+    changed_at = models.DateTimeField(auto_now=True)
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [
@@ -163,7 +166,10 @@ class Credential(models.Model):
     mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, null=True, related_name="passwords")
     kind = models.CharField(max_length=20, choices=CredentialKind.choices)
     sealed = models.BinaryField()
-    """`core.encryption.seal` of the secret, the PEM of certificate and key, or the settings of an identity."""
+    """`core.encryption.seal` of the secret, the PEM of certificate and key, or the settings of an identity.
+
+    Bound to its owner and kind (`credentials.purpose`), so that it opens in no other row.
+    """
     hint = models.CharField(max_length=120, blank=True)
     """What may be shown: last four characters, thumbprint, file name."""
     public_certificate = models.TextField(blank=True)
@@ -192,6 +198,8 @@ class Proof(models.Model):
 
     mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="proofs")
     started_at = models.DateTimeField(auto_now_add=True, db_index=True)
+    touched_at = models.DateTimeField(auto_now=True)
+    """Last sign of life: an unfinished run that gives none has died with its process."""
     finished_at = models.DateTimeField(null=True)
     passed = models.BooleanField(null=True)
     recipient = models.EmailField(blank=True)
