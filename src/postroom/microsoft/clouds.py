@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 _SHIPPED = Path(__file__).with_name("data") / "clouds.toml"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _ADDRESSES = ("authority", "graph", "exchange", "exchange_resource", "graph_resource")
+_REQUIRED = ("title", "authority", "graph", "exchange", "smtp_host", "imap_host", "pop_host")
 _PORTS = ("smtp_port", "imap_port", "pop_port")
 
 
@@ -109,8 +110,7 @@ def _cloud(path: Path, name: str, table: Any) -> Cloud:
     try:
         cloud = Cloud(name=name, **table)
     except TypeError:
-        lacking = [key for key in ("title", "authority", "graph", "exchange", "smtp_host", "imap_host", "pop_host")]
-        missing = ", ".join(key for key in lacking if key not in table)
+        missing = ", ".join(key for key in _REQUIRED if key not in table)
         raise BadCloud(f"{where}: {missing} missing; add it, as in the shipped clouds") from None
     return replace(cloud, ca_file=str(path.parent.absolute() / cloud.ca_file)) if cloud.ca_file else cloud
 

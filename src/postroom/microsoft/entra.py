@@ -58,7 +58,7 @@ def ask(identity: ApplicationIdentity, credential: CredentialSecret, resource: s
         raise Refused(_of_credential(str(error))) from error
     except CredentialUnavailableError as error:
         raise Refused(_of_credential(f"no managed identity here: {_first_line(error)}")) from error
-    except AzureError as error:
+    except (AzureError, OSError) as error:
         raise Refused(_answer(identity, error, failed)) from error
     except (ValueError, TypeError) as error:
         raise Refused(_of_credential(f"azure-identity refuses it: {_first_line(error)}")) from error
@@ -143,13 +143,11 @@ def _keep_failure(response: Any, failed: list[Any]) -> None:
         failed.append(response.http_response)
 
 
-def _answer(identity: ApplicationIdentity, error: AzureError, failed: list[Any]) -> Answer:
+def _answer(identity: ApplicationIdentity, error: Exception, failed: list[Any]) -> Answer:
     response = failed[-1] if failed else getattr(error, "response", None)
     if response is None:
         host = urlsplit(identity.cloud.authority).netloc
-        code = network_code(error)
-        step = {"resolve": Step.RESOLVE, "certificate": Step.TLS, "tls": Step.TLS}.get(code, Step.CONNECT)
-        return Answer(Service.NETWORK, step, code, f"{host}: {reason(error)}")
+        return Answer(Service.NETWORK, Step.TOKEN, network_code(error), f"{host}: {reason(error)}")
     return answer_of(response.status_code, response.text(), dict(response.headers))
 
 

@@ -13,7 +13,7 @@ _TIMEOUTS = (TimeoutError, urllib3.exceptions.ConnectTimeoutError, urllib3.excep
 
 
 def network_code(error: BaseException) -> str:
-    """The `code` of a `Service.NETWORK` answer: the first cause in the exception's chain that tells more than "lost"."""
+    """The `code` of a `Service.NETWORK` answer; "lost" when nothing in the exception's chain tells more."""
     chain = list(causes(error))
     for kinds, code in (
         ((urllib3.exceptions.ProxyError,), "proxy"),
@@ -25,6 +25,8 @@ def network_code(error: BaseException) -> str:
     ):
         if any(isinstance(one, kinds) for one in chain):
             return code
+    if any("CA certificate bundle" in str(one) for one in chain):  # requests, when the CA file is not there
+        return "certificate"
     return "proxy" if any(type(one).__module__.startswith("socks") for one in chain) else "lost"
 
 
