@@ -102,7 +102,7 @@ def generate_certificate(owner: Owner, by: Actor, *, days: int = 365) -> Credent
     _must_be_application(owner)
     if not 1 <= days <= 730:
         raise Invalid({"days": [f"{days} is out of range; choose 1 to 730 days (two years)"]})
-    made = certificates.make_certificate(f"Postroom {owner}", days=days)
+    made = certificates.make_certificate(f"Postroom {owner}"[:64], days=days, now=now())
     return _add_certificate(owner, made, by)
 
 
@@ -186,8 +186,8 @@ def _judge(owner: Owner, kind: str, value: str, expires_at: datetime | None) -> 
         return {"value": ["is empty; paste it here"]}
     errors: dict[str, list[str]] = {}
     if kind == CredentialKind.SECRET:
-        for mixup in check_secret(value):
-            errors.setdefault("value", []).append(f"{mixup.fault}; {mixup.fix}")
+        for mixup in check_secret(value, _ids(owner)):
+            errors.setdefault("value", []).append(str(mixup))
     if kind == CredentialKind.MANAGED_IDENTITY and value and not is_guid(value):
         errors["value"] = ["is not a GUID; give the client id of the user-assigned identity, or nothing for the system's"]
     if kind == CredentialKind.FEDERATED_FILE and not PurePath(value).is_absolute():
@@ -195,6 +195,12 @@ def _judge(owner: Owner, kind: str, value: str, expires_at: datetime | None) -> 
     if expires_at is not None and expires_at <= now():
         errors["expires_at"] = ["is in the past; copy the date from 'Certificates & secrets', or make a new secret"]
     return errors
+
+
+def _ids(owner: Owner) -> list[str]:
+    if isinstance(owner, Mailbox):
+        return []
+    return [str(one) for one in (owner.client_id, owner.object_id, owner.service_principal_id) if one]
 
 
 def _hint(kind: str, value: str) -> str:
@@ -208,7 +214,7 @@ def _hint(kind: str, value: str) -> str:
     return "set"
 
 
-def _add_certificate(owner: Owner, read: certificates.CertificateWithKey, by: Actor) -> CredentialView:
+def _add_certificate(owner: Owner, read: certificates.KeyedCertificate, by: Actor) -> CredentialView:
     if read.not_after <= now():
         raise Invalid({"certificate": [f"expired on {read.not_after:%Y-%m-%d}; make or upload another one"]})
     row = Credential(
@@ -266,7 +272,7 @@ def _get(credential_id: int) -> Credential:
     try:
         return Credential.objects.select_related("application", "mailbox").get(pk=credential_id)
     except Credential.DoesNotExist:
-        raise NotFound(f"there is no credential {credential_id}; see `postroom credential list MAILBOX`") from None
+        raise NotFound(f"there is no credential {credential_id}", "see: postroom credential list MAILBOX") from None
 
 
 def _view(credential: Credential) -> CredentialView:

@@ -32,7 +32,7 @@ def get(slug: str) -> Provider:
     try:
         return Provider.objects.get(slug=slug)
     except Provider.DoesNotExist:
-        raise NotFound(f"there is no provider {slug!r}; see `postroom provider list`") from None
+        raise NotFound(f"there is no provider {slug!r}", "see: postroom provider list") from None
 
 
 def data_of(provider: Provider) -> ProviderData:

@@ -9,11 +9,10 @@ from ipaddress import ip_address
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from postroom.mail.addresses import BadAddress, validate
+from postroom.mail.addresses import BadAddress, parse
 from postroom.mailboxes.values import ConnectionData, Effective, Faults, MailboxData, ProviderData, Server
 from postroom.microsoft.clouds import Cloud
-from postroom.microsoft.ids import is_guid
-from postroom.microsoft.mixups import check_mailbox as mixups
+from postroom.microsoft.mixups import check_application, check_server
 
 CHOICES = {
     "send_by": ("smtp", "graph", "none"),
@@ -78,8 +77,6 @@ def judge_mailbox(data: MailboxData, provider: ProviderData, clouds: Mapping[str
     _judge_servers(whole, faults)
     if whole.sign_in_by == "oauth":
         _judge_application(data, faults)
-    for mixup in mixups(**_for_mixups(data, whole)):
-        faults.add(mixup.field, f"{mixup.fault}; {mixup.fix}")
     return faults.found
 
 
@@ -230,10 +227,17 @@ def _judge_addresses(data: MailboxData, faults: _Faults) -> None:
     ]
     for name, address in given:
         if address:
-            try:
-                validate(address)
-            except BadAddress as error:
-                faults.add(name, str(error))
+            _judge_address(name, address, faults)
+
+
+def _judge_address(name: str, address: str, faults: _Faults) -> None:
+    try:
+        parsed = parse(address, name)
+    except BadAddress as error:
+        faults.add(name, str(error).removeprefix(f"{name}: "))
+        return
+    if parsed.name:
+        faults.add(name, f"{address!r} holds a name; write the bare address {parsed.mailbox}")
 
 
 def _judge_proxy(proxy: str, faults: _Faults) -> None:
@@ -264,12 +268,17 @@ def _judge_directions(data: MailboxData, provider: ProviderData, whole: Effectiv
 
 def _judge_servers(whole: Effective, faults: _Faults) -> None:
     incoming = whole.incoming if whole.read_by in {"imap", "pop3"} else None
-    for prefix, server in (("smtp", whole.smtp), ("incoming", incoming)):
+    for prefix, protocol, server in (("smtp", "smtp", whole.smtp), ("incoming", whole.read_by, incoming)):
         if server is None:
             continue
         if not server.host:
             faults.add(f"{prefix}_host", "is empty, and the provider presets none; write the name of the server")
-        elif server.security == "none" and whole.sign_in_by != "none" and not is_loopback(server.host):
+            continue
+        for mixup in check_server(
+            f"{prefix}_host", server.host, server.port, server.security, protocol, whole.cloud
+        ):
+            faults.add(mixup.field, str(mixup))
+        if server.security == "none" and whole.sign_in_by != "none" and not is_loopback(server.host):
             faults.add(
                 f"{prefix}_security",
                 "without TLS everybody on the way could read the password or token; choose STARTTLS or TLS",
@@ -281,11 +290,5 @@ def _judge_application(data: MailboxData, faults: _Faults) -> None:
         faults.add("tenant", "is empty; copy 'Directory (tenant) ID' from the App registration's Overview page")
     if not data.client_id:
         faults.add("client_id", "is empty; copy 'Application (client) ID' from the App registration's Overview page")
-    for name in ("client_id", "object_id", "service_principal_id"):
-        value = getattr(data, name)
-        if value and not is_guid(value):
-            faults.add(name, f"{value!r} is not a GUID; copy it again, it looks like 1b4e28ba-2fa1-11d2-883f-0016d3cca427")
-
-
-def _for_mixups(data: MailboxData, whole: Effective) -> dict[str, Any]:
-    return {}
+    for mixup in check_application(data.tenant, data.client_id, data.object_id, data.service_principal_id):
+        faults.add(mixup.field, str(mixup))

@@ -69,7 +69,7 @@ def get(mailbox_id: int) -> Mailbox:
     try:
         return Mailbox.objects.select_related("provider", "application").get(pk=mailbox_id)
     except Mailbox.DoesNotExist:
-        raise NotFound(f"there is no mailbox {mailbox_id}; see `postroom mailbox list`") from None
+        raise NotFound(f"there is no mailbox {mailbox_id}", "see: postroom mailbox list") from None
 
 
 def find(name: str) -> Mailbox:
@@ -78,16 +78,16 @@ def find(name: str) -> Mailbox:
     if not name:
         chosen = everything.filter(is_default=True).first()
         if chosen is None:
-            raise NotFound("no mailbox is the default one; name a mailbox, or run `postroom mailbox default NAME`")
+            raise NotFound("no mailbox is the default one", "name one, or run: postroom mailbox default NAME")
         return chosen
     by_name = list(everything.filter(name__iexact=name)) or list(everything.filter(address__iexact=name))
     if not by_name and name.isdecimal():
         by_name = list(everything.filter(pk=int(name)))
     if not by_name:
-        raise NotFound(f"there is no mailbox {name!r}; see `postroom mailbox list`")
+        raise NotFound(f"there is no mailbox {name!r}", "see: postroom mailbox list")
     if len(by_name) > 1:
         names = ", ".join(mailbox.name for mailbox in by_name)
-        raise NotFound(f"{name!r} is the address of several mailboxes ({names}); give the name of one")
+        raise NotFound(f"{name!r} is the address of several mailboxes", f"give the name of one: {names}")
     return by_name[0]
 
 

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from postroom.core.faults import Invalid, NotFound
 from postroom.microsoft.clouds import Cloud
+
+__all__ = [
+    "ConnectionData",
+    "Effective",
+    "Faults",
+    "Invalid",
+    "MailboxData",
+    "NotFound",
+    "ProviderData",
+    "Server",
+]
 
 Faults = dict[str, list[str]]
 """Field name -> sentences that name the fault and the fix."""
-
-
-class Invalid(ValueError):
-    """What was handed in cannot be kept; `errors` says for each field why, and what to do."""
-
-    def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
-        self.errors: Faults = {name: list(sentences) for name, sentences in errors.items()}
-        super().__init__("; ".join(f"{name}: {' '.join(said)}" for name, said in self.errors.items()))
-
-
-class NotFound(LookupError):
-    """There is no such mailbox, provider, credential or proof (any more)."""
 
 
 @dataclass(frozen=True, slots=True)
