@@ -23,7 +23,7 @@ _LONGEST_DAYS = 3650
 
 
 @dataclass(frozen=True, slots=True)
-class KeyedCertificate:
+class CertificateWithKey:
     """A certificate together with its private key."""
 
     pem_with_key: str = field(repr=False)
@@ -39,35 +39,37 @@ class KeyedCertificate:
 
 
 def make_certificate(
-    subject: str, *, days: int = 365, now: datetime.datetime, key_size: int = _SMALLEST_KEY
-) -> KeyedCertificate:
-    """A new self-signed certificate with common name `subject`, good from a little before `now` (aware) on.
+    subject: str, *, days: int = 365, key_size: int = _SMALLEST_KEY, now: datetime.datetime | None = None
+) -> CertificateWithKey:
+    """A new self-signed certificate, good for `days` from `now` (aware; the present moment when None).
 
-    Raises `ValueError` for a subject that is empty or over 64 characters, days not in 1 to 3650, or a key below 2048.
+    Its common name is `subject`, cut to the 64 characters that X.509 allows (RFC 5280 appendix A.1). Raises
+    `ValueError` for an empty subject, days not in 1 to 3650, or a key below 2048 bits.
     """
-    if not 0 < len(subject) <= 64:
-        raise ValueError("the subject must have 1 to 64 characters; give a name such as postroom-contoso")
+    if not subject.strip():
+        raise ValueError("the subject is empty; give a name such as postroom-contoso")
     if not 0 < days <= _LONGEST_DAYS:
         raise ValueError(f"days is {days}; a certificate can be good for 1 to {_LONGEST_DAYS} days")
     if key_size < _SMALLEST_KEY:
         raise ValueError(f"the key has {key_size} bits; Entra wants {_SMALLEST_KEY} or more")
+    start = now or datetime.datetime.now(datetime.UTC)
     key = rsa.generate_private_key(public_exponent=65537, key_size=key_size)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject.strip()[:64])])
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(minutes=5))  # Entra's clock may be a little behind
-        .not_valid_after(now + datetime.timedelta(days=days))
+        .not_valid_before(start - datetime.timedelta(minutes=5))  # Entra's clock may be a little behind
+        .not_valid_after(start + datetime.timedelta(days=days))
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
     return _keyed(key, certificate)
 
 
-def read_certificate(data: bytes, password: str = "") -> KeyedCertificate:
+def read_certificate(data: bytes, password: str = "") -> CertificateWithKey:
     """An uploaded PEM or PFX (PKCS #12), its key in the clear. Raises `ValueError` saying what is wrong with it."""
     secret = password.encode() or None
     if b"-----BEGIN" in data:
@@ -122,10 +124,10 @@ def _from_pfx(data: bytes, password: bytes | None) -> tuple[object, list[x509.Ce
     return key, [one for one in (certificate, *more) if one is not None]
 
 
-def _keyed(key: rsa.RSAPrivateKey, certificate: x509.Certificate) -> KeyedCertificate:
+def _keyed(key: rsa.RSAPrivateKey, certificate: x509.Certificate) -> CertificateWithKey:
     public = certificate.public_bytes(Encoding.PEM).decode()
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    return KeyedCertificate(
+    return CertificateWithKey(
         pem_with_key=private + public,
         public_pem=public,
         subject=certificate.subject.rfc4514_string(),

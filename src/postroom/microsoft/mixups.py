@@ -29,6 +29,10 @@ _WHERE_THE_OBJECT_ID_IS = (
 )
 
 
+Server = tuple[str, int, str]
+"""Host, port, security ("tls", "starttls" or "none")."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mixup:
     """Something that is most likely not what was meant."""
@@ -39,6 +43,25 @@ class Mixup:
 
     def __str__(self) -> str:
         return f"{self.fault}; {self.fix}"
+
+
+def check_mailbox(
+    *,
+    tenant: str = "",
+    client_id: str = "",
+    object_id: str = "",
+    service_principal_id: str = "",
+    smtp: Server | None = None,
+    incoming: Server | None = None,
+    read_by: str = "imap",
+    cloud: Cloud | None = None,
+) -> list[Mixup]:
+    """All of the below for one mailbox; a server is (host, port, security), `read_by` is "imap" or "pop3"."""
+    found = check_application(tenant, client_id, object_id, service_principal_id)
+    for field, server, protocol in (("smtp_host", smtp, "smtp"), ("incoming_host", incoming, read_by)):
+        if server is not None:
+            found += check_server(field, *server, protocol, cloud)
+    return found
 
 
 def check_application(tenant: str, client_id: str, object_id: str = "", service_principal_id: str = "") -> list[Mixup]:
@@ -108,16 +131,6 @@ def check_server(
     """
     found = list(stray_characters(field, host))
     name = host.strip().lower()
-    if "://" in name or "/" in name:
-        found.append(
-            Mixup(
-                field,
-                "this is an address of a page, not a server's name",
-                "write the name only, such as smtp.office365.com",
-            )
-        )
-    elif ":" in name and name.count(":") == 1:
-        found.append(Mixup(field, "the port stands in the name", "write the port into its own field"))
     found += _wrong_host(field, name, protocol, cloud)
     return found + list(_wrong_port(field.replace("_host", "_port"), port, security, protocol))
 
