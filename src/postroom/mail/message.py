@@ -1,0 +1,200 @@
+"""A message that came from anywhere: looked at without ever raising, whatever is in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email import message_from_bytes
+from email.header import decode_header
+from email.message import Message as _Parsed
+from email.policy import compat32
+from email.utils import getaddresses, parsedate_to_datetime
+from functools import cached_property
+
+from postroom.mail.addresses import Address
+from postroom.mail.headers import Split, split, unfold
+
+_MESSAGE_ID = re.compile(r"<[^<>\s]+>")
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A part that is not the text to read. `size` is of the decoded content, in bytes."""
+
+    filename: str
+    content_type: str
+    content: bytes
+    content_id: str = ""
+
+    @property
+    def size(self) -> int:
+        return len(self.content)
+
+
+class Message:
+    """One message and its views; every view gives something for every input."""
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw = raw
+
+    @property
+    def size(self) -> int:
+        """In bytes, as it is."""
+        return len(self.raw)
+
+    @cached_property
+    def parts(self) -> Split:
+        return split(self.raw)
+
+    @cached_property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """Names as written and decoded values, in order."""
+        return tuple(
+            (field.partition(b":")[0].decode("ascii", "replace").strip(), decoded(unfold(field)))
+            for field in self.parts.fields
+        )
+
+    def header(self, name: str) -> str:
+        """The first of this name, decoded; empty when there is none."""
+        value = self.parts.value(name)
+        return decoded(value) if value is not None else ""
+
+    def addresses(self, *names: str) -> tuple[Address, ...]:
+        """All in these fields, in order; what is no address is left out."""
+        values = [unfold(field) for name in names for field in self.parts.named(name)]
+        try:
+            found = getaddresses(values)
+        except (ValueError, IndexError, TypeError):  # the parser's own bugs on hostile input
+            return ()
+        return tuple(Address(box, decoded(name)) for name, box in found if "@" in box.strip("@"))
+
+    @property
+    def subject(self) -> str:
+        return self.header("Subject")
+
+    @property
+    def sender(self) -> Address | None:
+        """The first address of From."""
+        return next(iter(self.addresses("From")), None)
+
+    @property
+    def message_id(self) -> str:
+        """With angle brackets; empty when there is none that is well-formed."""
+        match = _MESSAGE_ID.search(self.header("Message-ID"))
+        return match.group() if match else ""
+
+    @property
+    def date(self) -> datetime | None:
+        """In UTC; None when absent or nonsense."""
+        try:
+            date = parsedate_to_datetime(self.header("Date"))
+            return (date.replace(tzinfo=UTC) if date.tzinfo is None else date).astimezone(UTC)
+        except (ValueError, TypeError, IndexError, OverflowError):
+            return None
+
+    @cached_property
+    def _tree(self) -> _Parsed:
+        # compat32: the modern policies parse Content-Type while they read, and raise on some hostile ones.
+        try:
+            return message_from_bytes(self.raw, policy=compat32)
+        except (ValueError, LookupError, TypeError, RecursionError):
+            return _Parsed(policy=compat32)
+
+    @property
+    def content_type(self) -> str:
+        """Of the whole, in lower case, such as `multipart/signed`."""
+        return _content_type(self._tree)
+
+    def text(self) -> str:
+        """The first plain text that is not attached; empty when there is none."""
+        return self._first("text/plain")
+
+    def html(self) -> str:
+        """The first HTML that is not attached, as it came: never show it to a person unsanitised."""
+        return self._first("text/html")
+
+    def attachments(self) -> tuple[Attachment, ...]:
+        """Every leaf that is attached, or is neither plain text nor HTML."""
+        return tuple(
+            Attachment(
+                filename=_filename(part),
+                content_type=_content_type(part),
+                content=_content(part),
+                content_id=str(part.get("Content-ID", "")).strip(),
+            )
+            for part in self._leaves()
+            if _is_attached(part) or _content_type(part) not in {"text/plain", "text/html"}
+        )
+
+    def _first(self, content_type: str) -> str:
+        for part in self._leaves():
+            if _content_type(part) == content_type and not _is_attached(part):
+                return _text(part)
+        return ""
+
+    def _leaves(self) -> Iterator[_Parsed]:
+        waiting: list[_Parsed] = [self._tree]
+        while waiting:
+            part = waiting.pop()
+            children = part.get_payload()
+            if isinstance(children, list):
+                waiting.extend(child for child in reversed(children) if isinstance(child, _Parsed))
+            else:
+                yield part
+
+
+def decoded(value: str) -> str:
+    """A header's value with its encoded-words (RFC 2047) read; what cannot be read stays as it is."""
+    try:
+        words = decode_header(value)
+    except (ValueError, LookupError, TypeError):
+        return value
+    return "".join(_word(word, charset) for word, charset in words)
+
+
+def _word(word: bytes | str, charset: str | None) -> str:
+    if isinstance(word, str):
+        return word
+    try:
+        return word.decode(charset or "utf-8", "replace")
+    except (LookupError, ValueError):
+        return word.decode("latin-1")
+
+
+def _content_type(part: _Parsed) -> str:
+    try:
+        return part.get_content_type()
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return "application/octet-stream"
+
+
+def _is_attached(part: _Parsed) -> bool:
+    try:
+        return part.get_content_disposition() == "attachment" or bool(_filename(part))
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return True
+
+
+def _filename(part: _Parsed) -> str:
+    try:
+        return decoded(part.get_filename() or "")
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return ""
+
+
+def _content(part: _Parsed) -> bytes:
+    try:
+        payload = part.get_payload(decode=True)
+    except (ValueError, LookupError, TypeError):
+        return b""
+    return payload if isinstance(payload, bytes) else b""
+
+
+def _text(part: _Parsed) -> str:
+    try:
+        charset = str(part.get_content_charset() or "utf-8")
+        return _content(part).decode(charset, "replace")
+    except (LookupError, ValueError, TypeError):
+        return _content(part).decode("utf-8", "replace")
