@@ -70,7 +70,7 @@ def check(tenant: Tenant, protocol: Protocol, address: str, token: str) -> Visit
     except BadToken as bad:
         return Denied(Denial.EXPIRED if bad.expired else Denial.TOKEN, str(bad))
     app_id, principal_id = str(claims.get("appid", "")), str(claims.get("oid", ""))
-    scoped = _scoped(tenant, protocol, app_id, address)
+    scoped = in_scope(tenant, ROLE[protocol], app_id, address)
     if ROLE[protocol] not in _roles(claims) and not scoped:
         return Denied(Denial.ROLE, f"the token has no role {ROLE[protocol]}")
     if not any(p.app_id == app_id and p.object_id == principal_id for p in tenant.exchange.principals):
@@ -95,10 +95,10 @@ def _switches(tenant: Tenant, protocol: Protocol, mailbox: Mailbox) -> Denied | 
     return None
 
 
-def _scoped(tenant: Tenant, protocol: Protocol, app_id: str, address: str) -> bool:
+def in_scope(tenant: Tenant, role: str, app_id: str, address: str) -> bool:
     """RBAC for Applications: a scoped role stands in for both the claim and the mailbox right (facts 4.3)."""
     return any(
-        s.app_id == app_id and s.role == ROLE[protocol] and (not s.members or address.lower() in s.members)
+        s.app_id == app_id and s.role == role and (not s.members or address.lower() in s.members)
         for s in tenant.exchange.scopes
     )
 

@@ -16,6 +16,11 @@ class Limits:
     message_size: int = 157_286_400
     """Bytes: what EHLO announces as SIZE."""
     graph_request_size: int = 4 * 1024 * 1024
+    """Bytes of one request body (facts 3)."""
+    graph_concurrent: int | None = 4
+    """Requests in flight of one application to one mailbox."""
+    graph_requests: int | None = 10_000
+    """Requests of one application to one mailbox in ten minutes."""
     _sent: dict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque), repr=False)
     _recipients: dict[str, deque[tuple[float, int]]] = field(default_factory=lambda: defaultdict(deque), repr=False)
 

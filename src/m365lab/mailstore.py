@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import email
 import email.policy
-import itertools
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -41,6 +40,10 @@ class Message:
     is_draft: bool = False
     change: int = 0
     """Number of the latest change to it, in its mailbox's count."""
+    added: int = 0
+    """Number of the change that put it in its folder."""
+    categories: list[str] = field(default_factory=list)
+    """Outlook's coloured labels, which only Graph shows."""
 
     @property
     def parsed(self) -> EmailMessage:
@@ -90,8 +93,8 @@ class Mailstore:
         self.removals: list[Removal] = []
         self.watchers: list[Watcher] = []
         """Called with the folder after each change to it: IDLE and the lab's own page hang here."""
-        self._changes = itertools.count(1)
         self.last_change = 0
+        """Number of the latest change; each change gets the next one."""
         for well_known, name in WELL_KNOWN.items():
             self.folders[name] = Folder(name, well_known)
 
@@ -113,17 +116,19 @@ class Mailstore:
         message.uid = folder.uid_next
         folder.uid_next += 1
         folder.messages[message.uid] = message
+        message.added = self.last_change + 1
         self.touch(folder, message)
         return message
 
     def touch(self, folder: Folder, message: Message) -> None:
         """Notes that a message changed (flags, draft contents)."""
-        message.change = self.last_change = next(self._changes)
+        self.last_change += 1
+        message.change = self.last_change
         self._tell(folder)
 
     def remove(self, folder: Folder, message: Message) -> None:
         folder.messages.pop(message.uid, None)
-        self.last_change = next(self._changes)
+        self.last_change += 1
         self.removals.append(Removal(folder.name, message.id, message.immutable_id, self.last_change))
         self._tell(folder)
 
@@ -136,6 +141,7 @@ class Mailstore:
             set(message.flags),
             immutable_id=message.immutable_id,
             is_draft=message.is_draft,
+            categories=list(message.categories),
         )
         return self.add(target, moved)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import email.utils
 import re
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from m365lab.exchange import Mailbox
@@ -35,6 +36,8 @@ class Submitted:
     """The Message-ID that Exchange gave, with angle brackets."""
     unknown: tuple[str, ...] = ()
     """Recipients of the tenant's own domain that do not exist: Exchange sends a bounce for them."""
+    kept: Message | None = None
+    """The copy in Sent Items."""
 
 
 class SendAsDenied(Exception):
@@ -49,6 +52,8 @@ class MailboxFull(Exception):
 class PostOffice:
     tenant: Tenant
     gone: list[Gone] = field(default_factory=list)
+    watchers: list[Callable[[], None]] = field(default_factory=list)
+    """Called after each message that left the tenant."""
 
     def check_sender(self, mailbox: Mailbox, address: str) -> None:
         """The check is on the signed-in mailbox, not on the application (facts 4.2). Raises `SendAsDenied`."""
@@ -59,17 +64,26 @@ class PostOffice:
             raise SendAsDenied(f"{mailbox.address} not allowed to send as {address}")
 
     def submit(
-        self, mailbox: Mailbox, sender: str, recipients: tuple[str, ...], raw: bytes, *, keep: bool = True
+        self,
+        mailbox: Mailbox,
+        sender: str,
+        recipients: tuple[str, ...],
+        raw: bytes,
+        *,
+        keep: bool = True,
+        restamp: bool = True,
     ) -> Submitted:
-        """Takes a message from a signed-in mailbox. Raises `SendAsDenied` or `MailboxFull`."""
+        """Takes a message from a signed-in mailbox. Raises `SendAsDenied` or `MailboxFull`.
+
+        Without `restamp` the message keeps the Message-ID that it has: a Graph draft got Exchange's when it was made.
+        """
         self.check_sender(mailbox, sender)
         now = self.tenant.clock.time()
-        message_id, stamped = _restamp(raw)
-        if keep:
-            self.keep(mailbox, "sentitems", stamped, {"\\Seen"})
+        message_id, stamped = _restamp(raw) if restamp else (_message_id(raw), raw)
+        kept = self.keep(mailbox, "sentitems", stamped, {"\\Seen"}) if keep else None
         unknown = self.deliver(sender, recipients, stamped, authenticated=True)
         self.tenant.limits.count(mailbox.address, len(recipients), now)
-        return Submitted(message_id, unknown)
+        return Submitted(message_id, unknown, kept)
 
     def deliver(self, sender: str, recipients: tuple[str, ...], raw: bytes, *, authenticated: bool) -> tuple[str, ...]:
         """Delivers to the tenant's mailboxes; the rest is `gone`. Returns unknown addresses of our domains."""
@@ -86,6 +100,8 @@ class PostOffice:
                 outside.append(recipient)
         if outside:
             self.gone.append(Gone(sender, tuple(outside), raw, now))
+            for watcher in list(self.watchers):
+                watcher()
         return tuple(unknown)
 
     def keep(self, mailbox: Mailbox, folder_key: str, raw: bytes, flags: set[str]) -> Message:
@@ -97,9 +113,19 @@ class PostOffice:
         return mailbox.store.add(folder, Message(raw, self.tenant.clock.time(), flags))
 
 
+def new_message_id() -> str:
+    """A Message-ID as Exchange makes them, with angle brackets."""
+    return f"<{secrets.token_hex(16).upper()}@{HOST}>"
+
+
+def _message_id(raw: bytes) -> str:
+    found = _MESSAGE_ID.search(raw.partition(b"\r\n\r\n")[0] + b"\r\n")
+    return found.group(2).decode("ascii", "replace") if found else ""
+
+
 def _restamp(raw: bytes) -> tuple[str, bytes]:
     """Gives the message Exchange's own Message-ID and keeps the sender's in another header (facts 8)."""
-    ours = f"<{secrets.token_hex(16).upper()}@{HOST}>"
+    ours = new_message_id()
     head, separator, body = raw.partition(b"\r\n\r\n")
     found = _MESSAGE_ID.search(head + b"\r\n")
     if found:

@@ -10,12 +10,13 @@ from typing import Any
 
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import KeySet, RSAKey
+from joserfc.jwk import KeyParameters, KeySet, RSAKey
 from joserfc.jws import JWSRegistry
 
 from m365lab.clock import Clock
-from m365lab.directory import Directory, ServicePrincipal
+from m365lab.directory import Directory, ServicePrincipal, User
 
+_KEY_USE: KeyParameters = {"use": "sig", "alg": "RS256"}
 # Lets the header's `nonce` pass, which no RFC names.
 _ANY_HEADER = JWSRegistry(algorithms=["RS256"], strict_check_header=False)
 
@@ -23,9 +24,10 @@ _ANY_HEADER = JWSRegistry(algorithms=["RS256"], strict_check_header=False)
 class BadToken(Exception):
     """The token is not one that this tenant's resources accept."""
 
-    def __init__(self, why: str, *, expired: bool = False) -> None:
+    def __init__(self, why: str, *, expired: bool = False, wrong_audience: bool = False) -> None:
         super().__init__(why)
         self.expired = expired
+        self.wrong_audience = wrong_audience
 
 
 class Tokens:
@@ -34,9 +36,19 @@ class Tokens:
     def __init__(self, directory: Directory, clock: Clock) -> None:
         self._directory = directory
         self._clock = clock
-        self._key = RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256"}, auto_kid=True)
+        self._key = RSAKey.generate_key(2048, _KEY_USE, auto_kid=True)
         self.lifetime = 3599
-        """Seconds that a token lives."""
+        """Seconds that a token lives, as `expires_in` says."""
+
+    @property
+    def private_key(self) -> str:
+        """The signing key as PEM, for a lab that keeps its state: tokens then outlive a restart."""
+        return self._key.as_pem(private=True).decode()
+
+    def use_key(self, pem: str) -> None:
+        """Goes on with a kept signing key."""
+        self._key = RSAKey.import_key(pem, _KEY_USE)
+        self._key.ensure_kid()
 
     @property
     def jwks(self) -> dict[str, Any]:
@@ -72,6 +84,24 @@ class Tokens:
             },
         )
 
+    def id_token(self, issuer: str, client_id: str, user: User) -> str:
+        """Who signed in, for OpenID Connect clients: a version 2.0 token for the client itself."""
+        now = int(self._clock.time())
+        claims = {
+            "aud": client_id,
+            "iss": issuer,
+            "iat": now,
+            "nbf": now,
+            "exp": now + self.lifetime + 1,
+            "name": user.name,
+            "oid": user.id,
+            "preferred_username": user.upn,
+            "sub": user.id,
+            "tid": self._directory.tenant_id,
+            "ver": "2.0",
+        }
+        return jwt.encode({"typ": "JWT", "alg": "RS256", "kid": str(self._key.kid)}, claims, self._key)
+
     def verify(self, token: str, audiences: Collection[str]) -> dict[str, Any]:
         """The claims of a good token. Raises `BadToken`."""
         try:
@@ -82,7 +112,7 @@ class Tokens:
         if claims.get("tid") != self._directory.tenant_id:
             raise BadToken("token of another tenant")
         if claims.get("aud") not in audiences:
-            raise BadToken(f"audience {claims.get('aud')}")
+            raise BadToken(f"audience {claims.get('aud')}", wrong_audience=True)
         if float(claims.get("exp", 0)) <= self._clock.time():
             raise BadToken("expired", expired=True)
         return claims
