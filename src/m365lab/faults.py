@@ -58,6 +58,23 @@ class FaultName(StrEnum):
     """Changes of rights are seen by the mail servers only after `seconds`."""
 
 
+VALUES: dict[FaultName, dict[str, type[int] | type[float] | type[str]]] = {
+    FaultName.TOKEN_DOWN: {"status": int},
+    FaultName.TOKEN_THROTTLED: {"retry_after": int},
+    FaultName.GRAPH_THROTTLED: {"retry_after": int},
+    FaultName.GRAPH_DOWN: {"status": int},
+    FaultName.SMTP_REPLY: {"step": str, "reply": str},
+    FaultName.SLOW: {"seconds": float},
+    FaultName.MAILBOX_FULL: {"mailbox": str},
+    FaultName.IMAP_THROTTLED: {"milliseconds": int},
+    FaultName.TOKEN_SHORT: {"seconds": int},
+    FaultName.ENTRA_ERROR: {"code": int, "status": int, "error": str, "text": str},
+    FaultName.GRAPH_ERROR: {"status": int, "code": str, "text": str},
+    FaultName.PROPAGATION: {"seconds": float},
+}
+"""Which values a fault takes, and of which type; a name that is missing here takes none."""
+
+
 @dataclass
 class Fault:
     name: FaultName
