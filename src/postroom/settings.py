@@ -33,6 +33,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "postroom.console.middleware.RequestLog",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -45,6 +46,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "postroom.console.middleware.Faults",
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -94,6 +96,7 @@ SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _settings.https
 CSRF_COOKIE_SAMESITE = "Strict"
+CSRF_FAILURE_VIEW = "postroom.console.errors.csrf_failure"
 SECURE_HSTS_SECONDS = 31_536_000 if _settings.https else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _settings.https else None
 SECURE_REFERRER_POLICY = "same-origin"

@@ -7,3 +7,8 @@ from django.urls import include, path
 from postroom.app import PAGES
 
 urlpatterns = [path(prefix, include(module)) for prefix, module in PAGES]
+
+handler400 = "postroom.console.errors.bad_request"
+handler403 = "postroom.console.errors.forbidden"
+handler404 = "postroom.console.errors.not_found"
+handler500 = "postroom.console.errors.server_error"

@@ -2,7 +2,7 @@
 
 The hash of a row is SHA-256 over the hash of the row before it and the row's own content as canonical JSON. A row
 changed, removed or put in between later breaks the chain from there on; rows cut off at the end do not, so whoever
-needs that too keeps the last hash elsewhere (`postroom person audit --verify` prints it).
+needs that too keeps the last hash elsewhere (`postroom person audit-verify` prints it).
 """
 
 from __future__ import annotations
@@ -38,9 +38,7 @@ _CHAIN_LOCK = 0x706F7374
 """Key of PostgreSQL's advisory lock that lets one writer at a time extend the chain."""
 
 
-def record(
-    actor: Actor, action: str, subject: str = "", detail: Mapping[str, Any] | None = None
-) -> AuditEvent:
+def record(actor: Actor, action: str, subject: str = "", detail: Mapping[str, Any] | None = None) -> AuditEvent:
     """Adds a row to the log, in the transaction of the caller, so that deed and record stand or fall together.
 
     `action` is "noun.verb" in the past tense (`mailbox.changed`); `detail` must be JSON and hold no secret.

@@ -50,7 +50,8 @@ class Person(AbstractBaseUser):
 class SignInLink(models.Model):
     """A link that signs a person in once; only its digest is kept."""
 
-    person = models.ForeignKey(Person, on_delete=models.CASCADE)
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, null=True)
+    """Empty for the link of the very first start: whoever redeems it becomes the first administrator."""
     digest = models.CharField(max_length=64, unique=True)
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True)

@@ -16,7 +16,7 @@ class Fault(Exception):
         self.fix = fix
 
 
-class Invalid(Fault):
+class Invalid(Fault, ValueError):
     """Input that cannot be taken, field by field.
 
     `errors` maps the name of a field to its faults, each a sentence that says what is wrong and how it is right;
@@ -29,5 +29,5 @@ class Invalid(Fault):
         super().__init__("; ".join(lines))
 
 
-class NotFound(Fault):
+class NotFound(Fault, LookupError):
     """There is nothing of this id or name."""

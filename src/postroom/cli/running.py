@@ -1,0 +1,107 @@
+"""Commands that run things: the server, migrations, keys, the lab. Imports nothing heavy before one is called."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from postroom.cli import output
+from postroom.cli.output import JsonFlag
+from postroom.cli.starting import start
+from postroom.core.faults import Fault
+
+app = typer.Typer()
+key_app = typer.Typer(no_args_is_help=True, help="Keys of the encryption at rest.")
+app.add_typer(key_app, name="key")
+
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)] = 8025,
+    json: JsonFlag = False,
+) -> None:
+    """Run the console."""
+    start()
+    from postroom.cli import server
+
+    _ready_database()
+    if host not in _LOOPBACK:
+        output.note(
+            f"warning: listening on {host}: others can reach this console. Put a proxy with TLS before it, set "
+            "POSTROOM_HTTPS=1, and name its host in POSTROOM_HOSTS."
+        )
+    server.run(host, port, lambda console: _announce(console, json))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database up to this version of Postroom."""
+    start()
+    from django.core.management import call_command
+
+    waiting = _migrations_waiting()
+    call_command("migrate", verbosity=0, interactive=False)
+    output.say(f"{waiting} migrations applied" if waiting else "the database is up to date")
+
+
+@app.command(add_help_option=False, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+def lab(context: typer.Context) -> None:
+    """Run the lab, a Microsoft 365 tenant on this machine; takes the options of `python -m m365lab`."""
+    command = [sys.executable, "-m", "m365lab", *context.args]
+    if os.name == "posix":
+        os.execv(sys.executable, command)  # noqa: S606 - signals reach the lab itself, no process in between
+    raise SystemExit(subprocess.call(command))  # noqa: S603 - our own interpreter
+
+
+@key_app.command("new")
+def key_new(json: JsonFlag = False) -> None:
+    """Print a new key, for POSTROOM_KEY or the key file."""
+    from postroom.core.keys import new_key
+
+    key = new_key()
+    if json:
+        output.as_json({"key": key})
+    else:
+        output.say(key)
+        output.note("Put it before the present one in POSTROOM_KEY, then run: postroom credential rotate-key")
+
+
+def _ready_database() -> None:
+    """The embedded database is migrated at each start; a shared one when its administrator says so. Raises `Fault`."""
+    from django.core.management import call_command
+    from django.db import connection
+
+    if connection.vendor == "sqlite":
+        call_command("migrate", verbosity=0, interactive=False)
+    elif waiting := _migrations_waiting():
+        raise Fault(f"the database lacks {waiting} migrations of this version", "Run: postroom migrate")
+
+
+def _migrations_waiting() -> int:
+    from django.db import connection
+    from django.db.migrations.executor import MigrationExecutor
+
+    executor = MigrationExecutor(connection)
+    return len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+
+
+def _announce(console: str, json: bool) -> None:
+    """Says where the console is; at the very first start also how to become its administrator."""
+    from postroom.accounts import links, service
+    from postroom.accounts.audit import SYSTEM
+
+    first = "" if service.anybody() else links.address(console, links.make(None, SYSTEM))
+    if json:
+        said: dict[str, Any] = {"console": console}
+        output.as_json(said | ({"first_administrator": first} if first else {}))
+        return
+    output.say(f"Console: {console}")
+    if first:
+        output.say(f"Nobody can sign in yet. Become the administrator (works once, for 15 minutes):\n  {first}")
