@@ -56,6 +56,8 @@ class Exchange:
     scopes: list[RoleScope] = field(default_factory=list)
     smtp_auth_disabled: bool = False
     """The organisation's `SmtpClientAuthenticationDisabled` (Set-TransportConfig)."""
+    basic_auth_retired: bool = False
+    """SMTP answers passwords with 550 5.7.30, as announced, instead of today's 535 5.7.139 (facts 5 and 6)."""
 
     def mailbox(self, address: str) -> Mailbox | None:
         wanted = address.strip().lower()

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 @dataclass
 class Limits:
     messages_per_minute: int | None = 30
+    pace_refuses: bool = False
+    """Refuse what is above the pace (432) instead of delaying it, as Exchange does (facts 6 [C])."""
     connections: int | None = 3
     """Concurrent SMTP submissions of one mailbox."""
     recipients_per_message: int = 500

@@ -6,12 +6,14 @@ being put on the list `gone`, where tests and the lab's page can see it.
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from m365lab.bounces import bounce
 from m365lab.exchange import Mailbox
 from m365lab.mailstore import Message
 from m365lab.tenant import Tenant
@@ -82,6 +84,8 @@ class PostOffice:
         message_id, stamped = _restamp(raw) if restamp else (_message_id(raw), raw)
         kept = self.keep(mailbox, "sentitems", stamped, {"\\Seen"}) if keep else None
         unknown = self.deliver(sender, recipients, stamped, authenticated=True)
+        if unknown:
+            self._return(mailbox, sender, unknown, stamped)
         self.tenant.limits.count(mailbox.address, len(recipients), now)
         return Submitted(message_id, unknown, kept)
 
@@ -103,6 +107,14 @@ class PostOffice:
             for watcher in list(self.watchers):
                 watcher()
         return tuple(unknown)
+
+    def _return(self, mailbox: Mailbox, sender: str, unknown: tuple[str, ...], raw: bytes) -> None:
+        """Exchange takes mail for its own unknown recipients, and tells later: a bounce to the sender's inbox."""
+        domain, now = self.tenant.directory.domains[0], self.tenant.clock.time()
+        report = bounce(raw, sender, unknown, host=HOST, domain=domain, at=now)
+        back = self.tenant.exchange.mailbox(sender) or mailbox
+        with contextlib.suppress(MailboxFull):
+            self.keep(back, "inbox", _trace("", report, authenticated=True, date=now), set())
 
     def keep(self, mailbox: Mailbox, folder_key: str, raw: bytes, flags: set[str]) -> Message:
         folder = mailbox.store.folder(folder_key)
