@@ -8,7 +8,7 @@ checked before it. Pure.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from postroom.microsoft.answers import Answer, Service
@@ -39,7 +39,7 @@ class Evidence:
     """Of the token that was used."""
     recently_changed: bool = False
     worked: frozenset[str] = frozenset()
-    """What succeeded in this proof: `token`, and `{smtp,imap,pop3,graph}-{sign-in,sender,data,folder,read}`."""
+    """What succeeded in this proof: "token", and `f"{service}-{step}"` such as "smtp-data" or "imap-folder"."""
     scoped: bool = False
     """The application's rights come from RBAC for Applications: its token rightly has no roles (facts 4.3)."""
 
@@ -54,10 +54,150 @@ class Finding:
 
 
 def narrow(found: Fault, answer: Answer, evidence: Evidence) -> Finding:
-    """The one cause of this answer."""
-    raise NotImplementedError
+    """The one cause of this answer: what its row says, unless the row is vague and the evidence knows more."""
+    role = _role_for(answer)
+    if not found.vague:
+        return Finding(found, role=role)
+    if evidence.claims is not None:
+        by_claims = judge_claims(evidence.claims, [role] if role else [], "", evidence)
+        if by_claims is not None:
+            return by_claims
+    return replace(_BY_WHAT_WORKED[found.id](found, evidence), role=role)
 
 
 def judge_claims(claims: Claims, needed: Sequence[str], resource: str, evidence: Evidence) -> Finding | None:
-    """What is wrong with the token by its own claims, in the order in which Exchange checks; None when nothing is."""
-    raise NotImplementedError
+    """What is wrong with the token by its own claims, in the order in which Exchange checks; None when nothing is.
+
+    `needed` are app roles that must all be there; `resource` is the resource id that was asked for, "" for any.
+    """
+    if not claims.audience:
+        return None  # not a token whose claims can be read
+    if resource and _bare(claims.audience) != _bare(resource):
+        sign = f"The token's audience is {claims.audience}; {resource} was asked for"
+        return Finding(fault("wrong-audience"), (sign,), needed[0] if needed else "")
+    return _judge_roles(claims, needed, evidence) or _judge_object_id(claims, evidence)
+
+
+def _judge_roles(claims: Claims, needed: Sequence[str], evidence: Evidence) -> Finding | None:
+    missing = [role for role in needed if not claims.roles & {role, *_INCLUDED_IN.get(role, ())}]
+    if not missing or evidence.scoped:
+        return None
+    which = ", ".join(missing)
+    if claims.roles:
+        has = f"The token's roles are {', '.join(sorted(claims.roles))}"
+        return Finding(fault("role-missing"), (has,), which)
+    if claims.scopes:
+        has = f"The token has the delegated permissions {', '.join(sorted(claims.scopes))}, and no roles"
+        return Finding(fault("delegated-token"), (has,), which)
+    return Finding(fault("no-consent"), ("The token has no roles",), which)
+
+
+def _judge_object_id(claims: Claims, evidence: Evidence) -> Finding | None:
+    """The token's oid is the service principal's object id, whatever was typed in (facts 1.4)."""
+    typed, real = evidence.service_principal_id.lower(), claims.service_principal_id.lower()
+    if not typed or not real or typed == real:
+        return None
+    sign = f"The token's oid is {claims.service_principal_id}; {evidence.service_principal_id} was entered"
+    if typed == evidence.object_id.lower():
+        return Finding(fault("object-id-of-registration"), (sign, "That is the App registration's object id"))
+    return Finding(fault("object-id-mismatch"), (sign,))
+
+
+def _role_for(answer: Answer) -> str:
+    if answer.service is Service.GRAPH:
+        sending = {Step.SENDER, Step.RECIPIENT, Step.DATA}
+        return "Mail.Send" if answer.step in sending else "Mail.Read" if answer.step in {Step.FOLDER, Step.READ} else ""
+    return ROLE_FOR.get(answer.service, "")
+
+
+def _smtp_refused(found: Fault, evidence: Evidence) -> Finding:
+    known = _service_principal_known(evidence, "imap", "pop3")
+    if known:
+        return Finding(fault("one-protocol-refused"), known)
+    return _service_principal_suspected(found, evidence)
+
+
+def _imap_refused(found: Fault, evidence: Evidence) -> Finding:
+    known = _service_principal_known(evidence, "smtp", "pop3")
+    if known:
+        return Finding(fault("one-protocol-refused"), known)
+    return _service_principal_suspected(found, evidence)
+
+
+def _imap_not_connected(_: Fault, evidence: Evidence) -> Finding:
+    """The token, its role and the service principal are right, or the sign-in would have been refused."""
+    if evidence.worked & {"imap-folder", "imap-read"}:
+        return Finding(fault("connections-busy"), ("The folder was opened over IMAP in this very test",))
+    opened = _mailbox_opened(evidence)
+    if opened:
+        return Finding(fault("imap-disabled"), opened)
+    return Finding(fault("full-access-missing"), ("Exchange took the token, so it knows the application",))
+
+
+def _pop_refused(found: Fault, evidence: Evidence) -> Finding:
+    opened = _mailbox_opened(evidence)
+    if opened:
+        return Finding(fault("pop-disabled"), opened)
+    known = _service_principal_known(evidence, "smtp", "imap")
+    if known:
+        return Finding(fault("full-access-missing"), known)
+    return _service_principal_suspected(found, evidence)
+
+
+def _graph_denied(found: Fault, evidence: Evidence) -> Finding:
+    """The claims were judged before: with a token that has the role, only a scope can stand in the way."""
+    if evidence.claims is not None and evidence.claims.roles:
+        return Finding(
+            fault("graph-out-of-scope"), (f"The token's roles are {', '.join(sorted(evidence.claims.roles))}",)
+        )
+    return Finding(found)
+
+
+def _graph_token_refused(found: Fault, _: Evidence) -> Finding:
+    return Finding(found)
+
+
+_BY_WHAT_WORKED: Mapping[str, Callable[[Fault, Evidence], Finding]] = MappingProxyType(
+    {
+        "smtp-sign-in-refused": _smtp_refused,
+        "imap-sign-in-refused": _imap_refused,
+        "imap-not-connected": _imap_not_connected,
+        "pop-sign-in-refused": _pop_refused,
+        "graph-access-denied": _graph_denied,
+        "graph-token-refused": _graph_token_refused,
+    }
+)
+
+
+def _service_principal_suspected(found: Fault, evidence: Evidence) -> Finding:
+    """With a token in which all is right, the service principal is what is checked next. Without one, who knows."""
+    claims = evidence.claims
+    if claims is None or not claims.audience:
+        return Finding(found)
+    signs = [f"The token is for {claims.audience} and has the roles {', '.join(sorted(claims.roles)) or '(scoped)'}"]
+    if claims.service_principal_id:
+        signs.append(f"Its service principal has the object id {claims.service_principal_id}")
+    return Finding(fault("exchange-service-principal"), tuple(signs))
+
+
+def _service_principal_known(evidence: Evidence, *services: str) -> tuple[str, ...]:
+    steps = ("sign-in", "sender", "data", "folder", "read")
+    return tuple(
+        f"The same application signed in over {service.upper()} in this test"
+        for service in services
+        if evidence.worked & {f"{service}-{step}" for step in steps}
+    )
+
+
+def _mailbox_opened(evidence: Evidence) -> tuple[str, ...]:
+    """Only who has the right on the mailbox gets this far (facts 4.2)."""
+    signs = {
+        "smtp-data": "Exchange took a message from this mailbox over SMTP in this test, so the right on it is there",
+        "imap-folder": "A folder of this mailbox was opened over IMAP in this test, so the right on it is there",
+        "pop3-folder": "This mailbox was opened over POP3 in this test, so the right on it is there",
+    }
+    return tuple(sign for worked, sign in signs.items() if worked in evidence.worked)
+
+
+def _bare(resource: str) -> str:
+    return resource.rstrip("/").lower()
