@@ -7,12 +7,12 @@ checked before it. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from postroom.microsoft.answers import Answer, Service
-from postroom.microsoft.catalogue import Fault
+from postroom.microsoft.answers import Answer, Service, Step
+from postroom.microsoft.catalogue import Fault, fault
 from postroom.microsoft.claims import Claims
 
 ROLE_FOR: Mapping[Service, str] = MappingProxyType(
@@ -59,7 +59,9 @@ def narrow(found: Fault, answer: Answer, evidence: Evidence) -> Finding:
     if not found.vague:
         return Finding(found, role=role)
     if evidence.claims is not None:
-        by_claims = judge_claims(evidence.claims, [role] if role else [], "", evidence)
+        # Graph does not know what Exchange's list of service principals holds.
+        about = replace(evidence, service_principal_id="") if answer.service is Service.GRAPH else evidence
+        by_claims = judge_claims(evidence.claims, [role] if role else [], "", about)
         if by_claims is not None:
             return by_claims
     return replace(_BY_WHAT_WORKED[found.id](found, evidence), role=role)
@@ -111,21 +113,25 @@ def _role_for(answer: Answer) -> str:
 
 
 def _smtp_refused(found: Fault, evidence: Evidence) -> Finding:
-    known = _service_principal_known(evidence, "imap", "pop3")
-    if known:
-        return Finding(fault("one-protocol-refused"), known)
-    return _service_principal_suspected(found, evidence)
+    return _one_protocol(found, evidence, "imap", "pop3")
 
 
 def _imap_refused(found: Fault, evidence: Evidence) -> Finding:
-    known = _service_principal_known(evidence, "smtp", "pop3")
-    if known:
-        return Finding(fault("one-protocol-refused"), known)
-    return _service_principal_suspected(found, evidence)
+    return _one_protocol(found, evidence, "smtp", "pop3")
 
 
-def _imap_not_connected(_: Fault, evidence: Evidence) -> Finding:
-    """The token, its role and the service principal are right, or the sign-in would have been refused."""
+def _one_protocol(found: Fault, evidence: Evidence, *others: str) -> Finding:
+    known = _service_principal_known(evidence, *others)
+    return Finding(fault("one-protocol-refused"), known) if known else _service_principal_suspected(found, evidence)
+
+
+def _imap_not_connected(found: Fault, evidence: Evidence) -> Finding:
+    """The token, its role and the service principal are right, or the sign-in would have been refused.
+
+    Outside of a proof nothing is known to have worked, and it may well be the number of connections.
+    """
+    if not evidence.worked:
+        return Finding(found)
     if evidence.worked & {"imap-folder", "imap-read"}:
         return Finding(fault("connections-busy"), ("The folder was opened over IMAP in this very test",))
     opened = _mailbox_opened(evidence)
@@ -146,15 +152,10 @@ def _pop_refused(found: Fault, evidence: Evidence) -> Finding:
 
 def _graph_denied(found: Fault, evidence: Evidence) -> Finding:
     """The claims were judged before: with a token that has the role, only a scope can stand in the way."""
-    if evidence.claims is not None and evidence.claims.roles:
-        return Finding(
-            fault("graph-out-of-scope"), (f"The token's roles are {', '.join(sorted(evidence.claims.roles))}",)
-        )
-    return Finding(found)
-
-
-def _graph_token_refused(found: Fault, _: Evidence) -> Finding:
-    return Finding(found)
+    if evidence.claims is None or not evidence.claims.roles:
+        return Finding(found)
+    roles = ", ".join(sorted(evidence.claims.roles))
+    return Finding(fault("graph-out-of-scope"), (f"The token's roles are {roles}",))
 
 
 _BY_WHAT_WORKED: Mapping[str, Callable[[Fault, Evidence], Finding]] = MappingProxyType(
@@ -164,7 +165,7 @@ _BY_WHAT_WORKED: Mapping[str, Callable[[Fault, Evidence], Finding]] = MappingPro
         "imap-not-connected": _imap_not_connected,
         "pop-sign-in-refused": _pop_refused,
         "graph-access-denied": _graph_denied,
-        "graph-token-refused": _graph_token_refused,
+        "graph-token-refused": lambda found, _: Finding(found),
     }
 )
 
