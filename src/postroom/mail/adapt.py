@@ -91,7 +91,7 @@ def _prefixed(fields: list[bytes], prefix: str, end: bytes) -> list[bytes]:
 
 
 def _encoded(prefix: str, before: bytes) -> bytes:
-    """The prefix and a blank; between two encoded-words a blank is not shown, so there it goes inside (RFC 2047, 6.2)."""
+    """The prefix and a blank, which between two encoded-words goes inside, as it is not shown there (RFC 2047, 6.2)."""
     if prefix.isascii() and "=?" not in prefix:
         return prefix.encode("ascii") + (b" " if before.strip() else b"")
     inside = " " if before.startswith(b"=?") else ""

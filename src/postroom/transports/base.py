@@ -159,7 +159,7 @@ class Sender(Protocol):
 class Marker:
     """How far a folder has been read, opaque to all but the transport that made it.
 
-    IMAP: UIDVALIDITY and the last UID; Graph: the delta link; POP3: nothing (UIDLs are compared by the reader).
+    IMAP: UIDVALIDITY and the last UID; Graph: the link to the next page or the delta; POP3: the last UIDL.
     """
 
     value: str = ""

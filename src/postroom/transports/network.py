@@ -97,9 +97,10 @@ def describe_tls(connection: Any) -> str:
     certificate = connection.getpeercert() or {}
     subject, issuer = (_common_name(certificate.get(key, ())) for key in ("subject", "issuer"))
     names = ", ".join(value for _, value in certificate.get("subjectAltName", ())[:3])
+    until = certificate.get("notAfter", "?")
     return (
         f"{connection.version()}, certificate of {subject or names}"
-        f"{f' ({names})' if subject and names else ''}, issued by {issuer}, valid until {certificate.get('notAfter', '?')}"
+        f"{f' ({names})' if subject and names else ''}, issued by {issuer}, valid until {until}"
     )
 
 
@@ -126,7 +127,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     return reversed(chain)
 
 
-def _meaning(error: BaseException, step: Step, endpoint: Endpoint, where: str) -> Answer | None:  # noqa: C901  a table
+def _meaning(error: BaseException, step: Step, endpoint: Endpoint, where: str) -> Answer | None:
     match error:
         case socket.gaierror() | UnicodeError():
             step = Step.RESOLVE

@@ -63,10 +63,15 @@ class SmtpSender:
 
     async def send(self, envelope: Envelope, message: bytes) -> SendResult:
         reused = self._smtp is not None and self._smtp.is_connected
-        result = await self._once(envelope, message)
-        if reused and isinstance(result, Rejected) and _was_stale(result.answer):
-            await self._drop()
+        try:
             result = await self._once(envelope, message)
+            if reused and isinstance(result, Rejected) and _was_stale(result.answer):
+                await self._drop()
+                result = await self._once(envelope, message)
+        except BaseException:
+            # Cancelled between a command and its reply: the next reply would be taken for another's.
+            await self._drop()
+            raise
         return result
 
     async def close(self) -> None:
@@ -160,7 +165,8 @@ class SmtpSender:
         wanted = ["xoauth2"] if isinstance(sign_in, OAuth) else ["plain", "login"]
         method = next((name for name in wanted if name in offered), None)
         if method is None:
-            text = f"the server offers no {' or '.join(wanted).upper()}; it offers: {' '.join(offered).upper() or 'no AUTH'}"
+            what = " ".join(offered).upper() or "no AUTH"
+            text = f"the server offers no {' or '.join(wanted).upper()}; it offers: {what}"
             raise Refused(_answer(Step.SIGN_IN, 504, text))
         authenticate = {"xoauth2": smtp.auth_xoauth2, "plain": smtp.auth_plain, "login": smtp.auth_login}[method]
         try:
@@ -255,9 +261,6 @@ class SmtpSender:
         except (aiosmtplib.SMTPException, OSError) as error:
             await self._drop()
             return Unanswered(network.failure(error, Step.DATA, endpoint))
-        except BaseException:
-            await self._drop()
-            raise
         answer = _answer(Step.DATA, response.code, response.message)
         if response.code == 421:
             await self._drop()
@@ -270,7 +273,7 @@ class SmtpSender:
 
 
 def _options(smtp: aiosmtplib.SMTP, envelope: Envelope, message: bytes) -> tuple[list[str], bool]:
-    """Of MAIL: SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531). Raises `Refused` for what the server can't take."""
+    """Of MAIL: SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531). Raises `Refused` where one is missing."""
     options: list[str] = []
     size = len(normalize_message_line_endings(message))
     if smtp.supports_extension("size"):

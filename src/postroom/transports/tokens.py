@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from postroom.microsoft.answers import Answer, Refused, Service, Step
+from postroom.microsoft.answers import Answer, Service, Step
 from postroom.transports.base import OAuth, SignIn
 
 
