@@ -5,7 +5,6 @@ The secret part goes in and is opened only by `connect.py`, to be used. No verb 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -54,8 +53,10 @@ class CredentialView:
 def owner_of(mailbox: Mailbox) -> Owner:
     """What the mailbox's credentials prove: its application, or itself with a password. Raises `Invalid`."""
     if mailbox.sign_in_by == "none":
-        raise Invalid({"kind": ["this mailbox needs no sign-in, so it takes no credential; choose OAuth or password first"]})
-    return mailbox.application or mailbox
+        raise Invalid(
+            {"kind": ["this mailbox needs no sign-in, so it takes no credential; choose OAuth or password first"]}
+        )
+    return mailbox.application if mailbox.sign_in_by == "oauth" and mailbox.application else mailbox
 
 
 def list_for(mailbox: Mailbox) -> list[CredentialView]:
@@ -65,9 +66,7 @@ def list_for(mailbox: Mailbox) -> list[CredentialView]:
 
 def states_of(mailbox: Mailbox) -> list[CredentialState]:
     """The same, as `health` judges them."""
-    return [
-        CredentialState(view.label, view.expires_at, view.refused_with, view.fault) for view in list_for(mailbox)
-    ]
+    return [CredentialState(view.label, view.expires_at, view.refused_with, view.fault) for view in list_for(mailbox)]
 
 
 def rows_of(mailbox: Mailbox) -> Sequence[Credential]:
@@ -178,7 +177,9 @@ def forget_tokens(owner: Owner) -> None:
 
 def _judge(owner: Owner, kind: str, value: str, expires_at: datetime | None) -> dict[str, list[str]]:
     if kind not in CredentialKind.values or kind == CredentialKind.CERTIFICATE:
-        return {"kind": [f"{kind!r} cannot be added like this; choose secret, federated-file, managed-identity or password"]}
+        return {
+            "kind": [f"{kind!r} cannot be added like this; choose secret, federated-file, managed-identity or password"]
+        }
     if (kind == CredentialKind.PASSWORD) != isinstance(owner, Mailbox):
         wanted = "a password" if isinstance(owner, Mailbox) else "a secret, certificate or identity of the application"
         return {"kind": [f"does not fit how this mailbox signs in; it wants {wanted}"]}
@@ -189,7 +190,9 @@ def _judge(owner: Owner, kind: str, value: str, expires_at: datetime | None) -> 
         for mixup in check_secret(value, _ids(owner)):
             errors.setdefault("value", []).append(str(mixup))
     if kind == CredentialKind.MANAGED_IDENTITY and value and not is_guid(value):
-        errors["value"] = ["is not a GUID; give the client id of the user-assigned identity, or nothing for the system's"]
+        errors["value"] = [
+            "is not a GUID; give the client id of the user-assigned identity, or nothing for the system's"
+        ]
     if kind == CredentialKind.FEDERATED_FILE and not PurePath(value).is_absolute():
         errors["value"] = ["is not a whole path; write it from the root, such as /var/run/secrets/tokens/azure"]
     if expires_at is not None and expires_at <= now():

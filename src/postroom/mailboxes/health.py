@@ -71,7 +71,9 @@ def judge(
     if proof is None:
         return Health(State.UNPROVED, "never tested; run the test")
     if proof.finished_at < changed_at:
-        return Health(State.UNPROVED, f"changed after its last test of {proof.finished_at:%Y-%m-%d %H:%M} UTC; test it again")
+        return Health(
+            State.UNPROVED, f"changed after its last test of {proof.finished_at:%Y-%m-%d %H:%M} UTC; test it again"
+        )
     return Health(State.HEALTHY, f"proved on {proof.finished_at:%Y-%m-%d %H:%M} UTC")
 
 

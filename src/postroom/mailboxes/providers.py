@@ -48,7 +48,9 @@ def save(data: ProviderData, by: Actor, slug: str | None = None) -> Provider:
         raise Invalid({"name": [f"{provider.name!r} ships with Postroom and is not edited; copy it and edit the copy"]})
     errors = judge_provider(data)
     if Provider.objects.filter(name__iexact=data.name.strip()).exclude(pk=provider.pk).exists():
-        errors.setdefault("name", []).append(f"there is a provider called {data.name.strip()!r} already; choose another name")
+        errors.setdefault("name", []).append(
+            f"there is a provider called {data.name.strip()!r} already; choose another name"
+        )
     if errors:
         raise Invalid(errors)
     before = asdict(data_of(provider)) if provider.pk else {}

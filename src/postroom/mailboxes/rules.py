@@ -75,8 +75,7 @@ def judge_mailbox(data: MailboxData, provider: ProviderData, clouds: Mapping[str
     whole = effective(data, provider, clouds[data.cloud])
     _judge_directions(data, provider, whole, faults)
     _judge_servers(whole, faults)
-    if whole.sign_in_by == "oauth":
-        _judge_application(data, faults)
+    _judge_application(data, whole.sign_in_by, faults)
     return faults.found
 
 
@@ -86,7 +85,6 @@ def effective(data: MailboxData, provider: ProviderData, cloud: Cloud | None) ->
     send_by = chosen["send_by"] or "smtp"
     read_by = chosen["read_by"] or "none"
     uses_cloud = cloud if provider.uses_cloud else None
-    oauth = chosen["sign_in_by"] == "oauth"
     return Effective(
         name=data.name,
         address=data.address,
@@ -103,7 +101,7 @@ def effective(data: MailboxData, provider: ProviderData, cloud: Cloud | None) ->
         folder=data.folder or "INBOX",
         save_to_sent=data.save_to_sent,
         proxy=data.proxy,
-        cloud=cloud if oauth else None,
+        cloud=cloud if provider.uses_cloud or chosen["sign_in_by"] == "oauth" else None,
         tenant=data.tenant,
         client_id=data.client_id,
         object_id=data.object_id,
@@ -112,12 +110,13 @@ def effective(data: MailboxData, provider: ProviderData, cloud: Cloud | None) ->
     )
 
 
-def needed_roles(by: str) -> tuple[str, ...]:
-    """The application permissions of which a token needs at least one set to send or read `by` (facts 1.2, 3)."""
+def needed_roles(by: str, *, to_send: bool) -> tuple[str, ...]:
+    """The application permissions that a token needs to send or read `by` this protocol (facts 1.2 and 2)."""
     return {
         "smtp": ("SMTP.SendAsApp",),
         "imap": ("IMAP.AccessAsApp",),
         "pop3": ("POP.AccessAsApp",),
+        "graph": ("Mail.Send",) if to_send else ("Mail.Read",),
     }.get(by, ())
 
 
@@ -274,9 +273,7 @@ def _judge_servers(whole: Effective, faults: _Faults) -> None:
         if not server.host:
             faults.add(f"{prefix}_host", "is empty, and the provider presets none; write the name of the server")
             continue
-        for mixup in check_server(
-            f"{prefix}_host", server.host, server.port, server.security, protocol, whole.cloud
-        ):
+        for mixup in check_server(f"{prefix}_host", server.host, server.port, server.security, protocol, whole.cloud):
             faults.add(mixup.field, str(mixup))
         if server.security == "none" and whole.sign_in_by != "none" and not is_loopback(server.host):
             faults.add(
@@ -285,10 +282,11 @@ def _judge_servers(whole: Effective, faults: _Faults) -> None:
             )
 
 
-def _judge_application(data: MailboxData, faults: _Faults) -> None:
-    if not data.tenant:
+def _judge_application(data: MailboxData, sign_in_by: str, faults: _Faults) -> None:
+    needed = sign_in_by == "oauth" or data.tenant or data.client_id
+    if needed and not data.tenant:
         faults.add("tenant", "is empty; copy 'Directory (tenant) ID' from the App registration's Overview page")
-    if not data.client_id:
+    if needed and not data.client_id:
         faults.add("client_id", "is empty; copy 'Application (client) ID' from the App registration's Overview page")
     for mixup in check_application(data.tenant, data.client_id, data.object_id, data.service_principal_id):
         faults.add(mixup.field, str(mixup))

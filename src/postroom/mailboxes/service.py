@@ -105,7 +105,9 @@ def effective(mailbox: Mailbox) -> Effective:
     data = data_of(mailbox)
     cloud = known_clouds().get(data.cloud)
     if cloud is None:
-        raise Invalid({"cloud": [f"the cloud {data.cloud!r} is not known here any more; choose another, or add its file"]})
+        raise Invalid(
+            {"cloud": [f"the cloud {data.cloud!r} is not known here any more; choose another, or add its file"]}
+        )
     return fill_in(data, providers.data_of(mailbox.provider), cloud)
 
 
@@ -126,7 +128,7 @@ def save(data: MailboxData, by: Actor, mailbox_id: int | None = None) -> Mailbox
     mailbox.copies_to = list(data.copies_to)
     mailbox.provider = provider
     left = mailbox.application
-    mailbox.application = _application(data, mailbox) if mailbox.sign_in_by == "oauth" else None
+    mailbox.application = _application(data, mailbox) if data.client_id else None
     if not before and not Mailbox.objects.filter(is_default=True).exists():
         mailbox.is_default = True
     mailbox.save()
