@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
+from binascii import a2b_qp
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email import message_from_bytes
-from email.header import decode_header
 from email.message import Message as _Parsed
 from email.policy import compat32
 from email.utils import getaddresses, parsedate_to_datetime
@@ -16,6 +17,7 @@ from functools import cached_property
 from postroom.mail.addresses import Address
 from postroom.mail.headers import Split, split, unfold
 
+_ENCODED_WORD = re.compile(r"=\?(?P<charset>[^?*\s]+)(?:\*[^?\s]*)?\?(?P<encoding>[bBqQ])\?(?P<text>[^?]*)\?=")
 _MESSAGE_ID = re.compile(r"<[^<>\s]+>")
 
 
@@ -138,29 +140,45 @@ class Message:
         waiting: list[_Parsed] = [self._tree]
         while waiting:
             part = waiting.pop()
-            children = part.get_payload()
-            if isinstance(children, list):
-                waiting.extend(child for child in reversed(children) if isinstance(child, _Parsed))
+            if part.is_multipart():
+                waiting.extend(reversed(part.get_payload()))
             else:
                 yield part
 
 
 def decoded(value: str) -> str:
-    """A header's value with its encoded-words (RFC 2047) read; what cannot be read stays as it is."""
-    try:
-        words = decode_header(value)
-    except (ValueError, LookupError, TypeError):
-        return value
-    return "".join(_word(word, charset) for word, charset in words)
+    """A header's value with its encoded-words (RFC 2047) read; what cannot be read stays as it is.
+
+    Characters that a sender cut in two, one half in each of two neighbouring words, are put together.
+    """
+    shown: list[str] = []
+    charset, held, at = "", b"", 0
+    for word in _ENCODED_WORD.finditer(value):
+        between = value[at : word.start()]
+        if not held or between.strip() or word["charset"].lower() != charset:
+            shown += [_text_of(held, charset), "" if held and not between.strip() else between]
+            held = b""
+        charset = word["charset"].lower()
+        held += _bytes_of(word)
+        at = word.end()
+    return "".join([*shown, _text_of(held, charset), value[at:]])
 
 
-def _word(word: bytes | str, charset: str | None) -> str:
-    if isinstance(word, str):
-        return word
+def _bytes_of(word: re.Match[str]) -> bytes:
+    text = word["text"].encode("utf-8", "replace")
+    if word["encoding"] in "qQ":
+        return a2b_qp(text, header=True)
     try:
-        return word.decode(charset or "utf-8", "replace")
+        return b64decode(text + b"=" * (-len(text) % 4))
+    except ValueError:
+        return word.group().encode("utf-8", "replace")
+
+
+def _text_of(content: bytes, charset: str) -> str:
+    try:
+        return content.decode(charset or "utf-8", "replace")
     except (LookupError, ValueError):
-        return word.decode("latin-1")
+        return content.decode("utf-8", "replace")
 
 
 def _content_type(part: _Parsed) -> str:
@@ -195,6 +213,6 @@ def _content(part: _Parsed) -> bytes:
 def _text(part: _Parsed) -> str:
     try:
         charset = str(part.get_content_charset() or "utf-8")
-        return _content(part).decode(charset, "replace")
-    except (LookupError, ValueError, TypeError):
-        return _content(part).decode("utf-8", "replace")
+    except (LookupError, ValueError, TypeError, AttributeError):
+        charset = "utf-8"
+    return _text_of(_content(part), charset)
