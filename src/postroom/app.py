@@ -1,5 +1,6 @@
 """The composition: what Postroom is made of, top to bottom. Read this first.
 
+    operate                    running it: serve, demo, lab, migrate, keys
     console, api, cli          the shells: pages, REST, commands; the rooms hang their doors into them
     mailboxes                  configurations, providers, credentials, proof
     accounts                   people, roles, audit log
@@ -32,5 +33,5 @@ COMMANDS = (
     ("provider", "postroom.mailboxes.provider_commands"),
     ("credential", "postroom.mailboxes.credential_commands"),
     ("person", "postroom.accounts.commands"),
-    ("", "postroom.cli.running"),
+    ("", "postroom.operate.commands"),
 )

@@ -1,10 +1,11 @@
-"""Commands that run things: the server, migrations, keys, the lab. Imports nothing heavy before one is called."""
+"""Commands that run things: server, demonstration, migrations, keys, the lab. Nothing heavy is imported before."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -29,7 +30,7 @@ def serve(
 ) -> None:
     """Run the console."""
     start()
-    from postroom.cli import server
+    from postroom.operate import server
 
     _ready_database()
     if host not in _LOOPBACK:
@@ -38,6 +39,33 @@ def serve(
             "POSTROOM_HTTPS=1, and name its host in POSTROOM_HOSTS."
         )
     server.run(host, port, lambda console: _announce(console, json))
+
+
+@app.command()
+def demo(
+    home: Annotated[Path, typer.Option(help="Folder for everything the demonstration keeps.")] = Path(".run"),
+    once: Annotated[bool, typer.Option("--once", help="Do the job, print it, leave with 0 or 1.")] = False,
+    port: Annotated[int, typer.Option(help="The console's port; 0 takes a free one.", min=0, max=65535)] = 8025,
+) -> None:
+    """Start a lab tenant and Postroom, configure a mailbox, prove it, and leave the console open."""
+    os.environ["POSTROOM_HOME"] = str(home.absolute())
+    start()
+    from postroom.operate import demo as job
+    from postroom.operate import lab, server
+
+    output.say("Starting a Microsoft 365 tenant on this machine (the lab) and Postroom")
+    with lab.running(home.absolute() / "lab") as tenant:
+        _ready_database()
+        administrator = job.main_job(tenant, output.say)
+        if once:
+            return
+
+        def announce(console: str) -> None:
+            output.say(f"\nConsole: {console}\nThe lab, where you see what arrived: {tenant['page']}")
+            output.say(f"Sign in (works once, for 15 minutes):\n  {job.sign_in_link(console, administrator)}")
+            output.say("Ctrl-C ends both. What they keep stays in the folder: " + str(home))
+
+        server.run("127.0.0.1", port, announce)
 
 
 @app.command()

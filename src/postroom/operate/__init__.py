@@ -1,0 +1,1 @@
+"""Running Postroom: the console, the lab, the demonstration that starts both."""
