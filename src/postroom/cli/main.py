@@ -61,16 +61,25 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of faults.")] = False,
-) -> None:
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         output.say(f"postroom {__version__}")
         raise typer.Exit
-    if debug:
+
+
+def _show_tracebacks(wanted: bool) -> None:
+    if wanted:
         os.environ[_DEBUG] = "1"
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.", callback=_show_tracebacks)] = False,
+) -> None:
+    """Options of the root; their callbacks do the work."""
 
 
 def run() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from postroom.accounts.rules import may
 from postroom.mailboxes import proofs, service
 from postroom.mailboxes.models import Mailbox
 
@@ -28,8 +29,6 @@ _TABS = (
 
 def around(mailbox: Mailbox, role: str, view: str) -> dict[str, Any]:
     """The context of `mailboxes/one.html`. Calls nobody; a broken mailbox has a page all the same."""
-    from postroom.accounts.rules import may
-
     return {
         "mailbox": mailbox,
         "health": service.health_of(mailbox, proofs.latest(mailbox.pk)),
