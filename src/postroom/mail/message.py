@@ -13,6 +13,7 @@ from email.message import Message as _Parsed
 from email.policy import compat32
 from email.utils import getaddresses, parsedate_to_datetime
 from functools import cached_property
+from typing import Any
 
 from postroom.mail.addresses import Address
 from postroom.mail.headers import Split, split, unfold
@@ -141,7 +142,8 @@ class Message:
         while waiting:
             part = waiting.pop()
             if part.is_multipart():
-                waiting.extend(reversed(part.get_payload()))
+                children: Any = part.get_payload()
+                waiting.extend(reversed(children))
             else:
                 yield part
 

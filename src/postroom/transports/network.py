@@ -110,21 +110,24 @@ def _common_name(name: Any) -> str:
 
 
 def failure(error: BaseException, step: Step, endpoint: Endpoint) -> Answer:
-    """What an error of sockets, TLS or proxy means; the cause that libraries wrap is looked for first."""
+    """What an error of sockets, TLS or proxy means.
+
+    Libraries wrap the one error that tells, and tell "connection lost" of everything: the first other meaning counts.
+    """
     where = f"{endpoint.host} port {endpoint.port}"
-    for cause in _causes(error):
-        found = _meaning(cause, step, endpoint, where)
-        if found is not None:
-            return found
-    return Answer(Service.NETWORK, step, "lost", f"{where}: {_words(error)}")
+    found = [meaning for cause in _causes(error) if (meaning := _meaning(cause, step, endpoint, where))]
+    lost = Answer(Service.NETWORK, step, "lost", f"{where}: {_words(error)}")
+    return next((meaning for meaning in found if meaning.code != "lost"), found[-1] if found else lost)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The innermost first: libraries wrap the one error that tells."""
-    chain = [error]
-    while (inner := chain[-1].__cause__ or chain[-1].__context__) is not None and inner not in chain:
-        chain.append(inner)
-    return reversed(chain)
+    """The error and what it came from, outermost first."""
+    seen: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in seen:
+        seen.append(cause)
+        yield cause
+        cause = cause.__cause__ or cause.__context__
 
 
 def _meaning(error: BaseException, step: Step, endpoint: Endpoint, where: str) -> Answer | None:
@@ -132,10 +135,6 @@ def _meaning(error: BaseException, step: Step, endpoint: Endpoint, where: str) -
         case socket.gaierror() | UnicodeError():
             step = Step.RESOLVE
             code, text = "resolve", f"{endpoint.host}: {_words(error)}"
-        case ProxyError() | ValueError():
-            if not endpoint.proxy:
-                return None
-            code, text = "proxy", f"{without_password(endpoint.proxy)}: {_words(error)}"
         case ssl.SSLCertVerificationError():
             step = Step.TLS
             code, text = "certificate", f"{where}: {error.verify_message}"
@@ -144,6 +143,8 @@ def _meaning(error: BaseException, step: Step, endpoint: Endpoint, where: str) -
             code, text = "tls", f"{where}: TLS was expected, but the server answered in plain text"
         case ssl.SSLError():
             code, text = ("tls" if step in _EARLY else "lost"), f"{where}: {_words(error)}"
+        case ProxyError() | ValueError() if endpoint.proxy:
+            code, text = "proxy", f"{without_password(endpoint.proxy)}: {_words(error)}"
         case ConnectionRefusedError():
             code, text = "refused", f"{where}: connection refused"
         case TimeoutError():
