@@ -32,6 +32,8 @@ class Step(StrEnum):
     DATA = "data"
     FOLDER = "folder"
     READ = "read"
+    SET_UP = "set-up"
+    """Administration of the tenant: directory and Exchange."""
 
 
 @dataclass(frozen=True, slots=True)
