@@ -29,6 +29,8 @@ PAGES = (
 
 # The command line: a room's `commands.py` offers `app`, hung in under its name; "" hangs its commands at the root.
 COMMANDS = (
+    ("send", "postroom.mailboxes.send_command"),
+    ("inbox", "postroom.mailboxes.inbox_command"),
     ("mailbox", "postroom.mailboxes.commands"),
     ("provider", "postroom.mailboxes.provider_commands"),
     ("credential", "postroom.mailboxes.credential_commands"),

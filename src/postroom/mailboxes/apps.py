@@ -18,6 +18,6 @@ class MailboxesConfig(AppConfig):
 
 
 def _install_providers(using: str, **_: Any) -> None:
-    from postroom.mailboxes import providers
+    from postroom.mailboxes.providers import install
 
-    providers.install(using)
+    install(using)

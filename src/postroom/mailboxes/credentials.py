@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 
 from postroom.accounts import audit
 from postroom.accounts.audit import Actor
@@ -21,7 +21,7 @@ from postroom.mailboxes.health import CredentialState
 from postroom.mailboxes.models import Application, Credential, CredentialKind, Mailbox
 from postroom.mailboxes.token_source import token_source
 from postroom.mailboxes.values import Invalid, NotFound
-from postroom.microsoft import certificates
+from postroom.microsoft.certificates import CertificateWithKey, make_certificate, read_certificate
 from postroom.microsoft.ids import is_guid
 from postroom.microsoft.mixups import check_secret
 
@@ -73,7 +73,7 @@ def rows_of(mailbox: Mailbox) -> Sequence[Credential]:
     if mailbox.sign_in_by == "none":
         return []
     owner: Owner | None = mailbox.application if mailbox.sign_in_by == "oauth" else mailbox
-    return [] if owner is None else list(_stored(owner).all())
+    return [] if owner is None else list(_stored(owner))
 
 
 def add(owner: Owner, kind: str, value: str, expires_at: datetime | None, by: Actor) -> CredentialView:
@@ -90,7 +90,7 @@ def upload_certificate(owner: Owner, content: bytes, password: str, by: Actor) -
     """Adds a certificate with its private key, from a PEM or PFX file. Raises `Invalid`."""
     _must_be_application(owner)
     try:
-        read = certificates.read_certificate(content, password)
+        read = read_certificate(content, password)
     except ValueError as error:
         raise Invalid({"certificate": [str(error)]}) from None
     return _add_certificate(owner, read, by)
@@ -101,7 +101,7 @@ def generate_certificate(owner: Owner, by: Actor, *, days: int = 365) -> Credent
     _must_be_application(owner)
     if not 1 <= days <= 730:
         raise Invalid({"days": [f"{days} is out of range; choose 1 to 730 days (two years)"]})
-    made = certificates.make_certificate(f"Postroom {owner}"[:64], days=days, now=now())
+    made = make_certificate(f"Postroom {owner}"[:64], days=days, now=now())
     return _add_certificate(owner, made, by)
 
 
@@ -110,7 +110,7 @@ def promote(credential_id: int, by: Actor) -> None:
     """Makes it the one that is used first. Raises `NotFound`."""
     credential = _get(credential_id)
     owner = _owner(credential)
-    for rank, one in enumerate(sorted(_stored(owner).all(), key=lambda other: (other.pk != credential.pk, other.rank))):
+    for rank, one in enumerate(sorted(_stored(owner), key=lambda other: (other.pk != credential.pk, other.rank))):
         Credential.objects.filter(pk=one.pk).update(rank=rank)
     audit.record(by, "credential.promoted", str(owner), {"kind": credential.kind, "hint": credential.hint})
     forget_tokens(owner)
@@ -128,7 +128,7 @@ def remove(credential_id: int, by: Actor) -> None:
 
 def open_secret(credential: Credential) -> str:
     """The secret part, for `connect.py` alone. Raises `CannotOpen`."""
-    return unseal(credential.sealed, purpose(credential))
+    return unseal(bytes(credential.sealed), purpose(credential))
 
 
 def purpose(credential: Credential) -> str:
@@ -153,7 +153,7 @@ def rotate_key(by: Actor) -> Rotation:
     """Seals every credential with the first key. To be run after a new key was put in front; may be repeated."""
     resealed = already = unreadable = 0
     for credential in Credential.objects.select_for_update().order_by("pk"):
-        if is_sealed_with_first(credential.sealed):
+        if is_sealed_with_first(bytes(credential.sealed)):
             already += 1
             continue
         try:
@@ -217,7 +217,7 @@ def _hint(kind: str, value: str) -> str:
     return "set"
 
 
-def _add_certificate(owner: Owner, read: certificates.KeyedCertificate, by: Actor) -> CredentialView:
+def _add_certificate(owner: Owner, read: CertificateWithKey, by: Actor) -> CredentialView:
     if read.not_after <= now():
         raise Invalid({"certificate": [f"expired on {read.not_after:%Y-%m-%d}; make or upload another one"]})
     row = Credential(
@@ -233,7 +233,7 @@ def _add_certificate(owner: Owner, read: certificates.KeyedCertificate, by: Acto
 def _add(owner: Owner, credential: Credential, secret: str, by: Actor) -> CredentialView:
     stored = _stored(owner)
     if isinstance(owner, Mailbox):
-        stored.all().delete()
+        stored.delete()
         credential.mailbox = owner
     else:
         if stored.count() >= MOST:
@@ -261,8 +261,8 @@ def _must_be_application(owner: Owner) -> None:
         raise Invalid({"kind": ["a certificate proves an Azure application; this mailbox signs in with a password"]})
 
 
-def _stored(owner: Owner):  # type: ignore[no-untyped-def]
-    return owner.credentials if isinstance(owner, Application) else owner.passwords
+def _stored(owner: Owner) -> QuerySet[Credential]:
+    return owner.credentials.all() if isinstance(owner, Application) else owner.passwords.all()
 
 
 def _owner(credential: Credential) -> Owner:

@@ -75,13 +75,8 @@ def get(proof_id: int) -> Proof:
 
 def _judged(recipient: str) -> str:
     if not recipient.strip():
-        raise Invalid(
-            {
-                "recipient": [
-                    "You have no e-mail address that the test message could go to; add one to your profile first."
-                ]
-            }
-        )
+        fault = "is empty: the test message goes to your own e-mail address, so give it here, or add it to your profile"
+        raise Invalid({"recipient": [fault]})
     try:
         return parse(recipient, "recipient").mailbox
     except BadAddress as error:

@@ -16,9 +16,10 @@ from django.utils.text import slugify
 from postroom.accounts import audit
 from postroom.accounts.audit import Actor
 from postroom.mailboxes.models import Provider
-from postroom.mailboxes.rules import judge_provider
+from postroom.mailboxes.rules import CHOICES, judge_provider
 from postroom.mailboxes.values import Invalid, NotFound, ProviderData
 
+_PRESET = {name: getattr(Provider(), name) for name in CHOICES}
 _FIELDS = tuple(field.name for field in fields(ProviderData))
 
 
@@ -106,9 +107,9 @@ def _fill(provider: Provider, data: ProviderData) -> None:
     for name, value in _without(asdict(data), ("slug",)).items():
         setattr(provider, name, value.strip() if isinstance(value, str) else value)
     # What nobody chose is what the table presets.
-    for name in ("send_by", "read_by", "sign_in_by", "smtp_security", "incoming_security"):
+    for name in CHOICES:
         if not getattr(provider, name):
-            setattr(provider, name, Provider._meta.get_field(name).get_default())
+            setattr(provider, name, _PRESET[name])
 
 
 def _without(values: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:

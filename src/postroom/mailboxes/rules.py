@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from postroom.mail.addresses import BadAddress, parse
 from postroom.mailboxes.values import ConnectionData, Effective, Faults, MailboxData, ProviderData, Server
 from postroom.microsoft.clouds import Cloud
-from postroom.microsoft.mixups import check_application, check_server
+from postroom.microsoft.mixups import check_mailbox
 
 CHOICES = {
     "send_by": ("smtp", "graph", "none"),
@@ -76,6 +76,7 @@ def judge_mailbox(data: MailboxData, provider: ProviderData, clouds: Mapping[str
     _judge_directions(data, provider, whole, faults)
     _judge_servers(whole, faults)
     _judge_application(data, whole.sign_in_by, faults)
+    _judge_mixups(data, whole, faults)
     return faults.found
 
 
@@ -266,20 +267,39 @@ def _judge_directions(data: MailboxData, provider: ProviderData, whole: Effectiv
 
 
 def _judge_servers(whole: Effective, faults: _Faults) -> None:
-    incoming = whole.incoming if whole.read_by in {"imap", "pop3"} else None
-    for prefix, protocol, server in (("smtp", "smtp", whole.smtp), ("incoming", whole.read_by, incoming)):
+    for prefix, server in (("smtp", whole.smtp), ("incoming", _read_from(whole))):
         if server is None:
             continue
         if not server.host:
             faults.add(f"{prefix}_host", "is empty, and the provider presets none; write the name of the server")
-            continue
-        for mixup in check_server(f"{prefix}_host", server.host, server.port, server.security, protocol, whole.cloud):
-            faults.add(mixup.field, str(mixup))
-        if server.security == "none" and whole.sign_in_by != "none" and not is_loopback(server.host):
+        elif server.security == "none" and whole.sign_in_by != "none" and not is_loopback(server.host):
             faults.add(
                 f"{prefix}_security",
                 "without TLS everybody on the way could read the password or token; choose STARTTLS or TLS",
             )
+
+
+def _read_from(whole: Effective) -> Server | None:
+    """The server for reading, when reading is on and has one."""
+    return whole.incoming if whole.read_by in {"imap", "pop3"} else None
+
+
+def _judge_mixups(data: MailboxData, whole: Effective, faults: _Faults) -> None:
+    servers = [
+        (server.host, server.port, server.security) if server and server.host else None
+        for server in (whole.smtp, _read_from(whole))
+    ]
+    for mixup in check_mailbox(
+        tenant=data.tenant,
+        client_id=data.client_id,
+        object_id=data.object_id,
+        service_principal_id=data.service_principal_id,
+        smtp=servers[0],
+        incoming=servers[1],
+        read_by=whole.read_by,
+        cloud=whole.cloud,
+    ):
+        faults.add(mixup.field, str(mixup))
 
 
 def _judge_application(data: MailboxData, sign_in_by: str, faults: _Faults) -> None:
@@ -288,5 +308,3 @@ def _judge_application(data: MailboxData, sign_in_by: str, faults: _Faults) -> N
         faults.add("tenant", "is empty; copy 'Directory (tenant) ID' from the App registration's Overview page")
     if needed and not data.client_id:
         faults.add("client_id", "is empty; copy 'Application (client) ID' from the App registration's Overview page")
-    for mixup in check_application(data.tenant, data.client_id, data.object_id, data.service_principal_id):
-        faults.add(mixup.field, str(mixup))

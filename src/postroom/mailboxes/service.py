@@ -22,8 +22,8 @@ from postroom.mailboxes import credentials, health, providers
 from postroom.mailboxes.health import Health, LastProof, State
 from postroom.mailboxes.known_clouds import known_clouds
 from postroom.mailboxes.models import Application, Mailbox, Proof, Provider
+from postroom.mailboxes.rules import CHOICES, judge_mailbox, tidy
 from postroom.mailboxes.rules import effective as fill_in
-from postroom.mailboxes.rules import judge_mailbox, tidy
 from postroom.mailboxes.values import Effective, Invalid, MailboxData, NotFound
 
 __all__ = ["Effective", "Invalid", "MailboxData", "MailboxRow", "NotFound"]
@@ -33,7 +33,6 @@ _APPLICATION_FIELDS = ("cloud", "tenant", "client_id", "object_id", "service_pri
 _MAILBOX_FIELDS = tuple(
     field.name for field in fields(MailboxData) if field.name not in {*_APPLICATION_FIELDS, "provider", "copies_to"}
 )
-_CHOICES = ("send_by", "read_by", "sign_in_by", "smtp_security", "incoming_security")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +122,7 @@ def save(data: MailboxData, by: Actor, mailbox_id: int | None = None) -> Mailbox
     before = asdict(data_of(mailbox)) if mailbox.pk else {}
     for name in _MAILBOX_FIELDS:
         setattr(mailbox, name, getattr(data, name))
-    for name in _CHOICES:
+    for name in CHOICES:
         setattr(mailbox, name, getattr(data, name) or getattr(provider, name))
     mailbox.copies_to = list(data.copies_to)
     mailbox.provider = provider
