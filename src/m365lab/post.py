@@ -10,7 +10,7 @@ import contextlib
 import email.utils
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from m365lab.bounces import bounce
@@ -89,10 +89,21 @@ class PostOffice:
         self.tenant.limits.count(mailbox.address, len(recipients), now)
         return Submitted(message_id, unknown, kept)
 
-    def deliver(self, sender: str, recipients: tuple[str, ...], raw: bytes, *, authenticated: bool) -> tuple[str, ...]:
-        """Delivers to the tenant's mailboxes; the rest is `gone`. Returns unknown addresses of our domains."""
+    def deliver(
+        self,
+        sender: str,
+        recipients: tuple[str, ...],
+        raw: bytes,
+        *,
+        authenticated: bool,
+        verdicts: Mapping[str, str] | None = None,
+    ) -> tuple[str, ...]:
+        """Delivers to the tenant's mailboxes; the rest is `gone`. Returns unknown addresses of our domains.
+
+        `verdicts` replaces results of the sender's authentication, such as `{"dkim": "fail"}` (RFC 8601 section 2.7).
+        """
         now = self.tenant.clock.time()
-        stamped = _trace(sender, raw, authenticated=authenticated, date=self.tenant.clock.now().timestamp())
+        stamped = _trace(sender, raw, authenticated=authenticated, date=now, verdicts=verdicts)
         outside, unknown = [], []
         for recipient in dict.fromkeys(recipients):
             mailbox = self.tenant.exchange.mailbox(recipient)
@@ -146,15 +157,17 @@ def _restamp(raw: bytes) -> tuple[str, bytes]:
     return ours, b"Message-ID: " + ours.encode() + b"\r\n" + head + separator + body
 
 
-def _trace(sender: str, raw: bytes, *, authenticated: bool, date: float) -> bytes:
+def _trace(
+    sender: str, raw: bytes, *, authenticated: bool, date: float, verdicts: Mapping[str, str] | None = None
+) -> bytes:
     """The headers that the receiving side puts on top: Received, Return-Path and Authentication-Results (RFC 8601)."""
     domain = sender.rsplit("@", 1)[-1] or "unknown"
-    verdict = "pass" if authenticated else "none"
+    found = dict.fromkeys(("spf", "dkim", "dmarc"), "pass" if authenticated else "none") | dict(verdicts or {})
     stamp = (
         f"Received: from {HOST} by {HOST} with Microsoft SMTP Server (version=TLS1_3,\r\n"
         f" cipher=TLS_AES_256_GCM_SHA384); {email.utils.formatdate(date)}\r\n"
-        f"Authentication-Results: {HOST}; spf={verdict} smtp.mailfrom={domain};\r\n"
-        f" dkim={verdict} header.d={domain}; dmarc={verdict} action=none header.from={domain}\r\n"
+        f"Authentication-Results: {HOST}; spf={found['spf']} smtp.mailfrom={domain};\r\n"
+        f" dkim={found['dkim']} header.d={domain}; dmarc={found['dmarc']} action=none header.from={domain}\r\n"
         f"Return-Path: {sender}\r\n"
     )
     return stamp.encode("utf-8") + raw

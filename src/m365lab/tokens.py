@@ -54,7 +54,15 @@ class Tokens:
     def jwks(self) -> dict[str, Any]:
         return dict(KeySet([self._key]).as_dict(private=False))
 
-    def app_token(self, principal: ServicePrincipal, audience: str, roles: Collection[str], appidacr: str) -> str:
+    def app_token(
+        self,
+        principal: ServicePrincipal,
+        audience: str,
+        roles: Collection[str],
+        appidacr: str,
+        *,
+        lifetime: int | None = None,
+    ) -> str:
         """A token for an application: no `roles` claim at all when nothing was granted (facts 1.1)."""
         claims: dict[str, Any] = {
             "app_displayname": principal.name,
@@ -67,22 +75,34 @@ class Tokens:
         }
         if roles:
             claims["roles"] = sorted(roles)
-        return self._sign(audience, claims)
+        if principal.directory_roles:
+            claims["wids"] = sorted(principal.directory_roles)
+        return self._sign(audience, claims, lifetime)
 
-    def user_token(self, client_id: str, audience: str, scopes: str, user_id: str, upn: str) -> str:
-        """A delegated token: `scp` and a person, no `roles`."""
-        return self._sign(
-            audience,
-            {
-                "appid": client_id,
-                "appidacr": "0",
-                "scp": scopes,
-                "oid": user_id,
-                "upn": upn,
-                "sub": user_id,
-                "idtyp": "user",
-            },
-        )
+    def user_token(
+        self,
+        client_id: str,
+        audience: str,
+        scopes: str,
+        user_id: str,
+        upn: str,
+        *,
+        directory_roles: Collection[str] = (),
+        lifetime: int | None = None,
+    ) -> str:
+        """A delegated token: `scp` and a person, no `roles`. `directory_roles` become the claim `wids`."""
+        claims: dict[str, Any] = {
+            "appid": client_id,
+            "appidacr": "0",
+            "scp": scopes,
+            "oid": user_id,
+            "upn": upn,
+            "sub": user_id,
+            "idtyp": "user",
+        }
+        if directory_roles:
+            claims["wids"] = sorted(directory_roles)
+        return self._sign(audience, claims, lifetime)
 
     def id_token(self, issuer: str, client_id: str, user: User) -> str:
         """Who signed in, for OpenID Connect clients: a version 2.0 token for the client itself."""
@@ -121,7 +141,7 @@ class Tokens:
     def _issuer(self) -> str:
         return f"https://sts.windows.net/{self._directory.tenant_id}/"
 
-    def _sign(self, audience: str, claims: dict[str, Any]) -> str:
+    def _sign(self, audience: str, claims: dict[str, Any], lifetime: int | None = None) -> str:
         now = int(self._clock.time())
         kid = str(self._key.kid)
         # Exchange's tokens carry a nonce in the header, which keeps clients from checking the signature.
@@ -131,7 +151,7 @@ class Tokens:
             "iss": self._issuer,
             "iat": now,
             "nbf": now,
-            "exp": now + self.lifetime + 1,
+            "exp": now + (self.lifetime if lifetime is None else lifetime) + 1,
             "aio": base64.b64encode(secrets.token_bytes(24)).decode(),
             "rh": secrets.token_urlsafe(20),
             "tid": self._directory.tenant_id,

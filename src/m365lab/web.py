@@ -1,0 +1,70 @@
+"""The lab's one HTTPS site: Entra, Graph, Exchange administration, and the lab's own control API and page."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute, Mount
+
+from m365lab import graph, introspection, page
+from m365lab.certificates import Certificates
+from m365lab.control.routes import routes as control_routes
+from m365lab.entra.routes import routes as entra_routes
+from m365lab.guard import Guard
+from m365lab.works import Works
+
+
+def application(works: Works, guard: Guard) -> Starlette:
+    """The site. Entra comes last, since its paths begin with any tenant's name."""
+    microsoft = graph.routes(works.tenant, works.office)
+    routes: list[BaseRoute] = [
+        Mount("/lab/api", routes=control_routes(works, guard)),
+        *page.routes(works, guard),
+        Mount("/v1.0", routes=microsoft),
+        Mount("/beta", routes=microsoft),
+        *introspection.routes(works.tenant),
+        *entra_routes(works.entra),
+    ]
+    return Starlette(routes=routes)
+
+
+class Site(uvicorn.Server):
+    """An HTTP server inside our loop, which leaves signals to the program around it."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def site(app: Starlette, certificates: Certificates | None = None) -> Site:
+    """A server for `app`; without certificates it speaks plain HTTP."""
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=1,
+        ssl_certfile=certificates.certificate_file if certificates else None,
+        ssl_keyfile=certificates.key_file if certificates else None,
+    )
+    return Site(config)
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A bound socket, so that the port is known before what names it is built. Raises `OSError`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        raise OSError(
+            error.errno, f"port {port} of {host} cannot be used ({error.strerror}); choose another"
+        ) from error
+    return bound
