@@ -163,7 +163,7 @@ def _without_use(provider: Provider) -> list[str]:
         names += [*_APPLICATION, "sign_in_by", "save_to_sent"]
     if provider.user_name:
         names.append("user_name")
-    return [name for name in dict.fromkeys(names)]
+    return list(dict.fromkeys(names))
 
 
 _OAUTH_ELSEWHERE = frozenset({"other", "migrated"})
@@ -180,6 +180,7 @@ class SecretForm(forms.Form):
     """A client secret: its value goes in and never comes out."""
 
     use_required_attribute = False
+    optional_fields = frozenset({"expires_at"})
     kind = CredentialKind.SECRET
     value = forms.CharField(
         label="Value of the secret",
@@ -198,6 +199,7 @@ class SecretForm(forms.Form):
 
 class PasswordForm(forms.Form):
     use_required_attribute = False
+    optional_fields: frozenset[str] = frozenset()
     kind = CredentialKind.PASSWORD
     value = forms.CharField(
         label="Password",
@@ -269,6 +271,7 @@ class MailForm(forms.Form):
 
 class TestForm(forms.Form):
     use_required_attribute = False
+    optional_fields: frozenset[str] = frozenset()
     recipient = _text("Send the test mail to", inputmode="email")
 
 

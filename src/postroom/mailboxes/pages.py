@@ -1,4 +1,4 @@
-"""The pages of mailboxes: list, choose a provider, make, see, edit, copy, delete; and where all pages of the room hang."""
+"""The pages of mailboxes: list, make, see, edit, copy, delete; and where all pages of the room hang."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ def list_mailboxes(request: HttpRequest) -> HttpResponse:
 @needs("mailbox.change")
 @require_GET
 def choose_provider(request: HttpRequest) -> HttpResponse:
-    return render(request, "mailboxes/choose.html", {"providers": providers.list_providers()})
+    """Microsoft 365 first, which this product is for; what imports make for themselves is left out."""
+    offered = [provider for provider in providers.list_providers() if provider.slug != importing.PROVIDER]
+    offered.sort(key=lambda provider: not provider.uses_cloud)
+    return render(request, "mailboxes/choose.html", {"providers": offered})
 
 
 @needs("mailbox.change")
@@ -154,7 +157,8 @@ def import_gateway(request: HttpRequest) -> HttpResponse:
         else:
             messages.success(request, f"{imported.mailbox} is imported. Check it, and test it.")
             for note in imported.notes:
-                messages.warning(request, note)
+                if note.use != "used":
+                    messages.warning(request, str(note))
             return redirect("mailboxes:show", imported.mailbox.pk)
     return render(request, "mailboxes/import.html", {"form": form}, status=422 if form.errors else 200)
 

@@ -20,11 +20,15 @@ def icon(name: str) -> SafeString:
 
 @register.inclusion_tag("console/field.html")
 def field(bound: BoundField, optional: bool = True) -> dict[str, Any]:
-    """A field with label, control, help and errors. Django links control and texts by `aria-describedby`."""
+    """A field with label, control, help and errors. Django links control and texts by `aria-describedby`.
+
+    Forms whose services judge say by `optional_fields` what may stay empty; of others, what is not required.
+    """
+    marked = getattr(bound.form, "optional_fields", None)
     return {
         "field": bound,
         "is_checkbox": isinstance(bound.field.widget, CheckboxInput),
-        "mark_optional": optional and not bound.field.required,
+        "mark_optional": optional and (not bound.field.required if marked is None else bound.name in marked),
     }
 
 
