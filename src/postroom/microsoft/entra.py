@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from azure.core.exceptions import AzureError
+from azure.core.exceptions import AzureError, ServiceRequestError, ServiceResponseError
 from azure.core.pipeline.transport import RequestsTransport
 from azure.identity import (
     CertificateCredential,
@@ -36,12 +36,27 @@ from postroom.microsoft.identity import (
     FederatedFile,
     ManagedIdentity,
 )
-from postroom.microsoft.network import network_code, reason
+from postroom.microsoft.network import causes, network_code, reason
 
+_NO_ANSWER = (ServiceRequestError, ServiceResponseError, OSError)
 _TIMEOUT = 20.0
 """Seconds to connect to Entra, and again for its answer."""
 _AADSTS = re.compile(r"AADSTS\d+")
 _TRAILER = re.compile(r"\s*(Trace ID|Correlation ID|Timestamp): .*", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """An HTTP answer on the way to a token; the body only of a refusal, since any other may hold the token."""
+
+    status: int
+    body: str
+    headers: dict[str, str]
+
+    @classmethod
+    def of(cls, response: Any) -> _Said:
+        status = int(response.status_code)
+        return cls(status, response.text() if status >= 400 else "", dict(response.headers))
 
 
 class _Unusable(Exception):
@@ -50,23 +65,23 @@ class _Unusable(Exception):
 
 def ask(identity: ApplicationIdentity, credential: CredentialSecret, resource: str) -> AccessToken:
     """Asks for a token of `{resource}/.default` (facts 1.2). Raises `Refused`."""
-    failed: list[Any] = []  # HTTP answers of 400 and above, which msal does not always hand on
+    answers: list[_Said] = []  # msal does not always hand them on with its exceptions
     try:
-        with _credential(identity, credential, failed) as proof:
+        with _credential(identity, credential, answers) as proof:
             token = proof.get_token(f"{resource}/.default")
     except _Unusable as error:
         raise Refused(_of_credential(str(error))) from error
     except CredentialUnavailableError as error:
         raise Refused(_of_credential(f"no managed identity here: {_first_line(error)}")) from error
     except (AzureError, OSError) as error:
-        raise Refused(_answer(identity, error, failed)) from error
+        raise Refused(_answer(identity, error, answers)) from error
     except (ValueError, TypeError) as error:
         raise Refused(_of_credential(f"azure-identity refuses it: {_first_line(error)}")) from error
     return AccessToken(value=token.token, expires_at=float(token.expires_on), claims=_claims(token.token))
 
 
 @contextlib.contextmanager
-def _credential(identity: ApplicationIdentity, secret: CredentialSecret, failed: list[Any]) -> Iterator[Any]:
+def _credential(identity: ApplicationIdentity, secret: CredentialSecret, answers: list[_Said]) -> Iterator[Any]:
     """azure-identity's credential for this secret, on a connection that trusts and goes where the cloud says."""
     with _session(identity) as session:
         options: dict[str, Any] = {
@@ -74,7 +89,7 @@ def _credential(identity: ApplicationIdentity, secret: CredentialSecret, failed:
             "disable_instance_discovery": True,  # it would ask login.microsoft.com about every other cloud
             "transport": _transport(identity, session),
             "retry_total": 0,  # a transient answer comes back to us, who know how long to wait
-            "raw_response_hook": lambda response: _keep_failure(response, failed),
+            "raw_response_hook": lambda response: answers.append(_Said.of(response.http_response)),
         }
         match secret:
             case ClientSecret():
@@ -138,17 +153,18 @@ def _assertion(identity: ApplicationIdentity, secret: FederatedFile | ManagedIde
     return text
 
 
-def _keep_failure(response: Any, failed: list[Any]) -> None:
-    if response.http_response.status_code >= 400:
-        failed.append(response.http_response)
-
-
-def _answer(identity: ApplicationIdentity, error: Exception, failed: list[Any]) -> Answer:
-    response = failed[-1] if failed else getattr(error, "response", None)
-    if response is None:
+def _answer(identity: ApplicationIdentity, error: Exception, answers: list[_Said]) -> Answer:
+    """What Entra said, or why it said nothing, or what is wrong with what we have."""
+    last = answers[-1] if answers else None
+    if last is not None and last.status >= 400:
+        return answer_of(last.status, last.body, last.headers)
+    if any(isinstance(one, _NO_ANSWER) for one in causes(error)):
         host = urlsplit(identity.cloud.authority).netloc
         return Answer(Service.NETWORK, Step.TOKEN, network_code(error), f"{host}: {reason(error)}")
-    return answer_of(response.status_code, response.text(), dict(response.headers))
+    if last is not None:
+        text = "the answer is not a token; a proxy or sign-in page may stand between here and Entra"
+        return Answer(Service.ENTRA, Step.TOKEN, f"HTTP{last.status}", text, status=last.status)
+    return _of_credential(_first_line(error))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ def limit(group: str, name: str) -> Limit:
 
 def tenant_external_recipients(paid_licences: int) -> int:
     """External recipients a whole tenant may send to in 24 hours (TERRL; enforced since spring 2025, facts 6)."""
-    return round(500 * paid_licences**0.7 + 9500)
+    return round(500 * math.pow(paid_licences, 0.7) + 9500)
 
 
 def deadlines(extra: Path | None = None) -> Mapping[str, Deadline]:

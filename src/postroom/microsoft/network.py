@@ -15,8 +15,9 @@ _TIMEOUTS = (TimeoutError, urllib3.exceptions.ConnectTimeoutError, urllib3.excep
 def network_code(error: BaseException) -> str:
     """The `code` of a `Service.NETWORK` answer; "lost" when nothing in the exception's chain tells more."""
     chain = list(causes(error))
+    if any(isinstance(one, urllib3.exceptions.ProxyError) or type(one).__module__ == "socks" for one in chain):
+        return "proxy"
     for kinds, code in (
-        ((urllib3.exceptions.ProxyError,), "proxy"),
         ((socket.gaierror, urllib3.exceptions.NameResolutionError), "resolve"),
         ((ssl.SSLCertVerificationError,), "certificate"),
         ((ssl.SSLError, urllib3.exceptions.SSLError), "tls"),
@@ -25,9 +26,8 @@ def network_code(error: BaseException) -> str:
     ):
         if any(isinstance(one, kinds) for one in chain):
             return code
-    if any("CA certificate bundle" in str(one) for one in chain):  # requests, when the CA file is not there
-        return "certificate"
-    return "proxy" if any(type(one).__module__.startswith("socks") for one in chain) else "lost"
+    # requests says so when the CA file is not there.
+    return "certificate" if any("CA certificate bundle" in str(one) for one in chain) else "lost"
 
 
 def reason(error: BaseException) -> str:

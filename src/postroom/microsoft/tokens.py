@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from postroom.microsoft.answers import Answer, Refused
+from postroom.microsoft.answers import Answer, Refused, Service, Step
 from postroom.microsoft.claims import AccessToken
 from postroom.microsoft.entra import ask
 from postroom.microsoft.identity import (
@@ -172,7 +172,8 @@ class TokenSource:
             _tell(self._on_used, credential.id)
             return token
         if first is None:
-            raise ValueError(f"application {identity.client_id} has no credential; add a secret or a certificate")
+            text = f"the application {identity.client_id} has none; add a client secret or a certificate"
+            raise Refused(Answer(Service.ENTRA, Step.TOKEN, "credential", text))
         raise first
 
 
