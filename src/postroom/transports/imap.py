@@ -90,7 +90,7 @@ class ImapReader:
             folder = self._select()
             observe(Step.FOLDER, f"{folder.name}, {folder.messages} messages")
         except BaseException:
-            self._client = None
+            self._let_go()
             sock.close()
             raise
         return folder
@@ -223,19 +223,18 @@ class ImapReader:
     def _idle(self, end: float) -> bool:
         client = self._connected()
         client.idle()
-        try:
-            while (left := end - time.monotonic()) > 0:
-                heard = client.idle_check(timeout=left)
-                if any(len(line) > 1 and line[1] in _NEWS for line in heard):
-                    return True
-                if not heard and end > time.monotonic():
-                    raise imaplib.IMAP4.abort("connection closed while waiting")
-                if any(line[0] == b"BYE" for line in heard):
-                    raise Refused(_answer(Step.READ, "BYE", str(heard[-1][-1], "utf-8", "replace")))
-        finally:
-            if client.is_open:
-                client.idle_done()
-        return False
+        news = False
+        while not news and (left := end - time.monotonic()) > 0:
+            heard = client.idle_check(timeout=left)
+            news = any(len(line) > 1 and line[1] in _NEWS for line in heard)
+            farewell = next((line for line in heard if line[0] == b"BYE"), None)
+            if farewell:
+                self._let_go()
+                raise Refused(_answer(Step.READ, "BYE", _text(farewell[-1])))
+            if not heard and end > time.monotonic():
+                raise imaplib.IMAP4.abort("connection closed while waiting")
+        client.idle_done()
+        return news
 
     def _poll(self, end: float) -> bool:
         client = self._connected()
@@ -252,9 +251,16 @@ class ImapReader:
         self._thread.stop()
 
     async def _drop(self) -> None:
+        if self._client is not None:
+            self._client.hang_up()  # ends what may be waiting in the thread
+            await self._thread.run(self._let_go)
+
+    def _let_go(self) -> None:
         client, self._client = self._client, None
         if client is not None:
             client.hang_up()
+            with contextlib.suppress(OSError, ValueError):
+                client.shutdown()
 
     # what was said -------------------------------------------------------------------------------------------
 
@@ -289,9 +295,7 @@ class ImapReader:
             client = self._client
             said = client.last_word(error) if client is not None else _greeting(error)
             if said is None or said[0] == "BYE":
-                self._client = None
-                if client is not None:
-                    client.hang_up()
+                self._let_go()
             if said is None:
                 raise Refused(network.failure(error, step, self._route.endpoint)) from None
             raise Refused(_answer(step, *said)) from None
@@ -330,10 +334,6 @@ class _Client(IMAPClient):  # type: ignore[misc]
     def words_of_welcome(self) -> str:
         return _text(self.welcome)
 
-    @property
-    def is_open(self) -> bool:
-        return bool(self.socket().fileno() != -1)
-
     def sasl(self, mechanism: str, response: bytes) -> str:
         """Raises `imaplib.IMAP4.error`. An error that comes as a challenge (Gmail) is answered by an empty line."""
         waiting = [sasl.encoded(response)]
@@ -350,6 +350,19 @@ class _Client(IMAPClient):  # type: ignore[misc]
         self._imap.state = "AUTH"
         return _text(data[-1])
 
+    def _poll_socket(self, sock: Any, timeout: float | None = None) -> Any:
+        return [sock] if self._has_read_ahead(sock) else super()._poll_socket(sock, timeout)
+
+    def _select_poll_socket(self, sock: Any, timeout: float | None = None) -> Any:
+        return [sock] if self._has_read_ahead(sock) else super()._select_poll_socket(sock, timeout)
+
+    def _has_read_ahead(self, sock: Any) -> bool:
+        """News that came in one piece with the answer to IDLE lies in buffers, where no poll sees it."""
+        try:
+            return bool(self._imap.file.peek(1)) or (hasattr(sock, "pending") and sock.pending() > 0)
+        except OSError:  # nothing there: the socket does not block just now
+            return False
+
     def last_word(self, error: Exception) -> tuple[str, str] | None:
         """The refusal that an error stands for, as (NO | BAD | BYE, text); None when the connection broke."""
         bye = self._imap.untagged_responses.get("BYE")
@@ -361,12 +374,11 @@ class _Client(IMAPClient):  # type: ignore[misc]
         return (typ, text) if typ in {"NO", "BAD"} else ("NO", " ".join(str(error).split()))
 
     def hang_up(self) -> None:
-        """Ends the connection at once, from any thread."""
+        """Ends the connection at once, from any thread: only the one that reads may close it."""
         self.stopped.set()
         with contextlib.suppress(OSError):
-            self._given.shutdown(socket.SHUT_RDWR)
-        with contextlib.suppress(OSError):
-            self.shutdown()
+            # Not SSLSocket's own, which takes the TLS state away from the thread that reads.
+            socket.socket.shutdown(self.socket(), socket.SHUT_RDWR)
 
 
 def _greeting(error: Exception) -> tuple[str, str] | None:

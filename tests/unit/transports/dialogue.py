@@ -3,6 +3,7 @@
     S: 220 hello                 the server says it (\\xNN escapes are understood)
     C: EHLO localhost            the client must say exactly this
     C~ AUTH XOAUTH2 .+           ... or what matches this
+    C: TAG NOOP / S: TAG OK      TAG is the tag that the client chose last (IMAP)
     TLS                          both sides start TLS
     DROP                         the server closes the connection without a word
     TLS!                         ... which the client gives up
@@ -41,6 +42,7 @@ class Dialogue:
         self.heard: list[str] = []
         """Every line that clients said."""
         self._news = asyncio.Event()
+        self._tag = ""
 
     def endpoint(self, security: Security = Security.NONE, host: str = "localhost", timeout: float = 3.0) -> Endpoint:
         assert self._server is not None
@@ -63,13 +65,15 @@ class Dialogue:
             for task in late:
                 task.cancel()
                 self.faults.append("the dialogue did not come to its end")
-        if error is None:
+        if error is not None:
+            error.add_note("\n".join(self.faults))
+        else:
             assert not self.faults, "\n".join(self.faults)
             assert self.played == len(self._scripts), f"{self.played} of {len(self._scripts)} connections came"
 
-    async def hears(self, start: str) -> None:
-        """Comes back when a client has said a line that starts so."""
-        while not any(line.startswith(start) for line in self.heard):
+    async def hears(self, words: str) -> None:
+        """Comes back when a client has said a line with these words."""
+        while not any(words in line for line in self.heard):
             self._news.clear()
             await asyncio.wait_for(self._news.wait(), PATIENCE)
 
@@ -94,7 +98,10 @@ class Dialogue:
             order, _, text = line.strip().partition(" ")
             match order:
                 case "S:":
-                    writer.write(text.encode("latin-1").decode("unicode_escape").encode("latin-1") + b"\r\n")
+                    writer.write(
+                        re.sub(r"^TAG\b", self._tag, text).encode("latin-1").decode("unicode_escape").encode("latin-1")
+                        + b"\r\n"
+                    )
                 case "S-":
                     writer.write(text.encode())
                 case "C:" | "C~":
@@ -124,5 +131,8 @@ class Dialogue:
         if not said.endswith("\r\n"):
             raise AssertionError(f"expected {text!r}, got {said!r} and the end")
         said = said.removesuffix("\r\n")
+        if text.startswith("TAG "):
+            self._tag, text = said.partition(" ")[0], text.removeprefix("TAG ")
+            said = said.partition(" ")[2]
         if not (said == text if order == "C:" else re.fullmatch(text, said)):
             raise AssertionError(f"expected {text!r}, got {said!r}")
