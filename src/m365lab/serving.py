@@ -19,7 +19,6 @@ from m365lab.guard import Guard
 from m365lab.imap import start_imap
 from m365lab.keeping import Keeper
 from m365lab.listening import Listener
-from m365lab.pop3 import start_pop3
 from m365lab.post import HOST, PostOffice
 from m365lab.resetting import Beginning
 from m365lab.smtp import start_smtp
@@ -161,6 +160,9 @@ class Lab:
         starting.push_async_callback(smtp.close)
         imap = start_imap(tenant, office, files.certificate_file, files.key_file, host, wanted.imap)
         starting.push_async_callback(imap.close)
+        # Twisted's POP3 takes whatever reactor there is as soon as it is imported: ours must be there first.
+        from m365lab.pop3 import start_pop3
+
         pop = start_pop3(tenant, office, files.certificate_file, files.key_file, host, wanted.pop)
         starting.push_async_callback(pop.close)
         return smtp, imap, pop
