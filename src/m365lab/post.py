@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from m365lab.bounces import bounce
 from m365lab.exchange import Mailbox
+from m365lab.faults import FaultName
 from m365lab.mailstore import Message
 from m365lab.tenant import Tenant
 
@@ -108,7 +109,8 @@ class PostOffice:
         for recipient in dict.fromkeys(recipients):
             mailbox = self.tenant.exchange.mailbox(recipient)
             if mailbox is not None:
-                self.keep(mailbox, "inbox", stamped, set())
+                with contextlib.suppress(MailboxFull):  # the sender is not told at once; the lab sends no report on it
+                    self.keep(mailbox, "inbox", stamped, set())
             elif recipient.rsplit("@", 1)[-1].lower() in self.tenant.directory.domains:
                 unknown.append(recipient)
             else:
@@ -127,12 +129,19 @@ class PostOffice:
         with contextlib.suppress(MailboxFull):
             self.keep(back, "inbox", _trace("", report, authenticated=True, date=now), set())
 
+    def check_room(self, mailbox: Mailbox, size: int) -> None:
+        """Raises `MailboxFull` when `size` more bytes find no room, by the quota or by the fault "mailbox-full"."""
+        faults = self.tenant.faults
+        fault = faults.peek(FaultName.MAILBOX_FULL)
+        struck = fault is not None and str(fault.values.get("mailbox", mailbox.address)).lower() == mailbox.address
+        if (struck and faults.strikes(FaultName.MAILBOX_FULL)) or mailbox.store.size + size > mailbox.store.quota:
+            raise MailboxFull(mailbox.address)
+
     def keep(self, mailbox: Mailbox, folder_key: str, raw: bytes, flags: set[str]) -> Message:
         folder = mailbox.store.folder(folder_key)
         if folder is None:
             raise KeyError(folder_key)
-        if mailbox.store.size + len(raw) > mailbox.store.quota:
-            raise MailboxFull(mailbox.address)
+        self.check_room(mailbox, len(raw))
         return mailbox.store.add(folder, Message(raw, self.tenant.clock.time(), flags))
 
 

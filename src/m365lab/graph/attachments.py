@@ -25,7 +25,7 @@ from m365lab.graph.messages import message_of
 from m365lab.graph.view import attachment_id, attachment_json, only, owner_context, selected
 from m365lab.graph.writing import File
 from m365lab.mailstore import Folder, Message
-from m365lab.post import MailboxFull
+from m365lab.post import PostOffice
 
 SESSION_AT_LEAST = 2 * 1024 * 1024
 SESSION_AT_MOST = 150 * 1024 * 1024
@@ -76,20 +76,19 @@ async def attachment_bytes(call: Call) -> Response:
 async def add_attachment(call: Call) -> Response:
     """POST messages/{id}/attachments."""
     folder, draft = _draft(call)
-    _attach(call.tenant.limits.message_size, call.mailbox, folder, draft, writing.file_of(call.json))
+    _attach(call.office, call.mailbox, folder, draft, writing.file_of(call.json))
     added = reading.attachments(draft.raw)[-1]
     return JSONResponse(
         {"@odata.context": f"{_context(call, draft)}/$entity"} | attachment_json(added, draft), status_code=201
     )
 
 
-def _attach(most: int, mailbox: Mailbox, folder: Folder, draft: Message, file: File) -> None:
+def _attach(office: PostOffice, mailbox: Mailbox, folder: Folder, draft: Message, file: File) -> None:
     """Puts a file into a draft. Raises `GraphError`, or `MailboxFull`."""
     raw = writing.with_file(draft.raw, file)
-    if len(raw) > most:
+    if len(raw) > office.tenant.limits.message_size:
         raise errors.message_too_large()
-    if mailbox.store.size - len(draft.raw) + len(raw) > mailbox.store.quota:
-        raise MailboxFull(mailbox.address)
+    office.check_room(mailbox, len(raw) - len(draft.raw))
     draft.raw = raw
     mailbox.store.touch(folder, draft)
 
@@ -160,7 +159,7 @@ class Uploads:
             session.file.content_id,
             session.file.inline,
         )
-        _attach(self.desk.tenant.limits.message_size, session.mailbox, folder, draft, done)
+        _attach(self.desk.office, session.mailbox, folder, draft, done)
         added = attachment_id(draft, reading.attachments(draft.raw)[-1])
         address = f"users('{quote(session.mailbox.address)}')/messages('{draft.id}')/attachments('{added}')"
         return Response(status_code=201, headers={"Location": f"{service_root(request)}{address}"})

@@ -57,14 +57,16 @@ async def create(call: Call) -> Response:
     """POST messages: a draft, from JSON or from MIME (text/plain, base64)."""
     folder = folder_of(call) if "folder" in call.request.path_params else _well_known(call, "drafts")
     now = call.tenant.clock.time()
+    wanted: dict[str, Any] = {}
     if call.media_type == "text/plain":
         content = writing.complete(mime_of(call.body), call.mailbox, now)
-        draft = call.office.keep(call.mailbox, folder.id, content, {"\\Seen"})
     else:
-        content = writing.compose(call.json, call.mailbox, now)
-        draft = call.office.keep(call.mailbox, folder.id, content, {"\\Seen"})
-        _store(draft, call.json)
+        wanted = call.json
+        content = writing.compose(wanted, call.mailbox, now)
+    _check_stored(wanted)
+    draft = call.office.keep(call.mailbox, folder.id, content, {"\\Seen"})
     draft.is_draft = True
+    _store(draft, wanted)
     return shown(call, folder, draft, status=201)
 
 
@@ -73,6 +75,7 @@ async def patch(call: Call) -> Response:
     folder, message = message_of(call)
     changes = call.json
     writing.check_names(changes)
+    _check_stored(changes)
     of_the_mail = {name: value for name, value in changes.items() if name in writing.OF_THE_MAIL}
     if of_the_mail and not message.is_draft:
         raise errors.GraphError(
@@ -176,11 +179,16 @@ def shown(call: Call, folder: Folder, message: Message, *, status: int = 200) ->
     return JSONResponse({"@odata.context": context} | message_json(message, folder, style_of(call)), status)
 
 
+def _check_stored(changes: dict[str, Any]) -> None:
+    """Refuses values of the wrong type before anything is changed."""
+    for name, kind in (("isRead", bool), ("categories", list), ("flag", dict)):
+        if changes.get(name) is not None and not isinstance(changes[name], kind):
+            raise errors.bad_body(f"Cannot convert the literal of '{name}' to the expected type.")
+
+
 def _store(message: Message, changes: dict[str, Any]) -> None:
     """Keeps what belongs to the stored item and not to the mail."""
-    if "isRead" in changes:
-        if not isinstance(changes["isRead"], bool):
-            raise errors.bad_body("Cannot convert the literal of isRead to the expected type 'Edm.Boolean'.")
+    if isinstance(changes.get("isRead"), bool):
         (message.flags.add if changes["isRead"] else message.flags.discard)("\\Seen")
     if "categories" in changes:
         message.categories = [str(name) for name in changes["categories"] or []]
