@@ -19,6 +19,8 @@ SECURE = {
     "Cache-Control": "no-store",
 }
 
+STATIC = Path(__file__).with_name("static")
+
 _pages = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
     autoescape=True,
