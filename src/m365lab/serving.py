@@ -133,6 +133,7 @@ class Lab:
             "service_principal_id": ready.principal.id,
             "secret_id": ready.secret.key_id,
             "client_secret": ready.secret.value,
+            "mailbox": ready.mailbox,
         }
 
     async def _start(self, starting: AsyncExitStack) -> None:

@@ -18,7 +18,18 @@ COMMAND = (sys.executable, "-m", "m365lab")
 @contextmanager
 def running(folder: Path) -> Iterator[dict[str, Any]]:
     """A lab that keeps its tenant in `folder`, on free ports; yields what `--json` says. Raises `Fault`."""
-    ports = ("--https-port", "0", "--smtp-port", "0", "--imap-port", "0", "--pop-port", "0")
+    ports = (
+        "--https-port",
+        "0",
+        "--smtp-port",
+        "0",
+        "--imap-port",
+        "0",
+        "--pop-port",
+        "0",
+        "--introspection-port",
+        "0",
+    )
     with subprocess.Popen(  # noqa: S603 - our own interpreter and package
         [*COMMAND, "serve", "--json", "--folder", str(folder), *ports], stdout=subprocess.PIPE, text=True
     ) as process:
