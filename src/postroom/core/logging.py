@@ -59,8 +59,9 @@ def configure(*, people: bool | None = None, level: int = logging.INFO) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     # These tell each request and token in words of their own; ours are enough.
-    for noisy in ("azure", "msal", "httpx", "httpx2", "urllib3", "uvicorn.access", "axes", "django.request"):
+    for noisy in ("azure", "imapclient", "msal", "httpx", "httpx2", "urllib3", "uvicorn.access", "axes"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("django.request").setLevel(logging.ERROR)
 
 
 def hide_secrets(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
