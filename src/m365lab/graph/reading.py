@@ -10,6 +10,7 @@ import base64
 import email.policy
 import email.utils
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,6 +20,8 @@ from html.parser import HTMLParser
 from typing import Any
 
 _POLICY = email.policy.default
+_NO_RAW_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+"""Surrogates that do not stand for a raw byte (PEP 383)."""
 
 
 @dataclass(frozen=True)
@@ -143,16 +146,27 @@ def _header(message: Message, name: str) -> Any:
 
 def _text(message: Message, name: str) -> str:
     found = _header(message, name)
-    return "" if found is None else str(found).strip()
+    return "" if found is None else _readable(str(found)).strip()
 
 
 def _text_of(value: object) -> str:
-    return " ".join(str(value).encode("utf-8", "replace").decode().split())
+    return " ".join(_readable(str(value)).split())
+
+
+def _readable(text: str) -> str:
+    """The text with raw bytes read as UTF-8 (RFC 6532), and what is none replaced: JSON takes no lone surrogates."""
+    if text.isascii():
+        return text
+    return _NO_RAW_BYTE.sub("\ufffd", text).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _addresses(message: Message, name: str) -> list[dict[str, Any]]:
     found = _header(message, name)
-    return [recipient(a.display_name, a.addr_spec) for a in getattr(found, "addresses", ()) if a.addr_spec != "<>"]
+    return [
+        recipient(_readable(a.display_name), _readable(a.addr_spec))
+        for a in getattr(found, "addresses", ())
+        if a.addr_spec != "<>"
+    ]
 
 
 def recipient(name: str, address: str) -> dict[str, Any]:
@@ -178,7 +192,7 @@ def _importance(message: Message) -> str:
 def _body(message: EmailMessage, subtype: str) -> str | None:
     try:
         part = message.get_body((subtype,))
-        return None if part is None else str(part.get_content())
+        return None if part is None else _readable(str(part.get_content()))
     except (LookupError, ValueError, AttributeError, TypeError, KeyError):
         return None
 
@@ -215,12 +229,12 @@ def _attachment(number: int, part: EmailMessage) -> Attachment:
     inner = part.get_payload(0) if part.get_content_maintype() == "message" and part.is_multipart() else None
     content = inner.as_bytes() if isinstance(inner, Message) else part.get_payload(decode=True)
     content = content if isinstance(content, bytes) else b""
-    name = part.get_filename() or f"attachment-{number + 1}"
+    name = _readable(part.get_filename() or f"attachment-{number + 1}")
     digest = hashlib.sha256(f"{number}|{name}|".encode("utf-8", "replace") + content[:65_536]).digest()
     return Attachment(
         key=base64.urlsafe_b64encode(digest[:18]).decode(),
         name=name,
-        content_type=part.get_content_type(),
+        content_type=_readable(part.get_content_type()),
         content=content,
         inline=_is_inline(part),
         content_id=_text(part, "Content-ID").strip("<>"),

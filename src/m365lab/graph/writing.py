@@ -160,7 +160,8 @@ def address_of(item: Any) -> Address:
     try:
         if not _ADDRESS.fullmatch(address):
             raise ValueError(address)
-        return Address(display_name=name, addr_spec=address)
+        user, _, domain = address.rpartition("@")
+        return Address(display_name=name, username=user, domain=domain)
     except (ValueError, email.errors.MessageError, IndexError) as error:
         raise errors.invalid_recipients(
             f"Recipient '{address}' is not resolved. All recipients must be resolved before a message can be submitted."
