@@ -40,6 +40,8 @@ class KeptMessage(pydantic.BaseModel):
     immutable_id: str
     is_draft: bool
     change: int
+    added: int = 0
+    categories: list[str] = []
 
 
 class KeptFolder(pydantic.BaseModel):

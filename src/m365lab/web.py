@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import email.utils
 import socket
 from collections.abc import Iterator
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from m365lab import graph, introspection, page
 from m365lab.certificates import Certificates
+from m365lab.clock import Clock
 from m365lab.control.routes import routes as control_routes
 from m365lab.entra.routes import routes as entra_routes
 from m365lab.guard import Guard
+from m365lab.hanging_up import HangingUp
 from m365lab.works import Works
 
 
@@ -29,7 +35,23 @@ def application(works: Works, guard: Guard) -> Starlette:
         *introspection.routes(works.tenant),
         *entra_routes(works.entra),
     ]
-    return Starlette(routes=routes)
+    return Starlette(routes=routes, middleware=[Middleware(Dated, clock=works.tenant.clock)])
+
+
+class Dated:
+    """Puts the lab's time on every answer: a client measures its own clock, and Retry-After, by it."""
+
+    def __init__(self, app: ASGIApp, clock: Clock) -> None:
+        self._app = app
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["Date"] = email.utils.formatdate(self._clock.time(), usegmt=True)
+            await send(message)
+
+        await self._app(scope, receive, dated)
 
 
 class Site(uvicorn.Server):
@@ -44,10 +66,12 @@ def site(app: Starlette, certificates: Certificates | None = None) -> Site:
     """A server for `app`; without certificates it speaks plain HTTP."""
     config = uvicorn.Config(
         app,
+        http=HangingUp,
         log_level="warning",
         access_log=False,
         lifespan="off",
         server_header=False,
+        date_header=False,  # `Dated` tells the lab's time, not the machine's
         timeout_graceful_shutdown=1,
         ssl_certfile=certificates.certificate_file if certificates else None,
         ssl_keyfile=certificates.key_file if certificates else None,

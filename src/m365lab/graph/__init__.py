@@ -87,5 +87,5 @@ class _Service:
         request = Request(scope, receive)
         error = errors.not_a_resource(request.url.path.rstrip("/").rpartition("/")[2])
         ids = request_ids(request)
-        answer: Response = stamped(refusal(error, self._desk.tenant, ids), self._desk.tenant, ids)
+        answer: Response = stamped(refusal(error, self._desk.tenant, ids), ids)
         await answer(scope, receive, send)

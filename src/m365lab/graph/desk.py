@@ -7,7 +7,6 @@ knows of HTTP's surroundings.
 from __future__ import annotations
 
 import asyncio
-import email.utils
 import json
 import uuid
 from collections import Counter, defaultdict, deque
@@ -178,7 +177,7 @@ class Desk:
         """The answer on its way, unless the fault `graph-lost` takes it."""
         if self.tenant.faults.strikes(FaultName.GRAPH_LOST):
             return await hang_up(request)
-        return stamped(response, self.tenant, ids)
+        return stamped(response, ids)
 
     async def _strike(self) -> None:
         """The faults that come before anything is done."""
@@ -256,8 +255,7 @@ def refusal(error: GraphError, tenant: Tenant, ids: tuple[str, str]) -> Response
     return JSONResponse(errors.error_body(error, tenant.clock, *ids), error.status, error.headers)
 
 
-def stamped(response: Response, tenant: Tenant, ids: tuple[str, str]) -> Response:
+def stamped(response: Response, ids: tuple[str, str]) -> Response:
     """The headers that every answer carries."""
     response.headers["request-id"], response.headers["client-request-id"] = ids
-    response.headers["Date"] = email.utils.formatdate(tenant.clock.time(), usegmt=True)
     return response
