@@ -24,6 +24,10 @@ class Claims:
     """Delegated permissions (`scp`): a token with these and no roles was got for a person."""
     expires_at: float = 0.0
     """Unix time."""
+    user_name: str = ""
+    """User principal name of the person a delegated token is for."""
+    directory_roles: frozenset[str] = frozenset()
+    """Template ids of the directory roles held (`wids`)."""
 
     @classmethod
     def of(cls, token: str) -> Claims:
@@ -44,6 +48,8 @@ class Claims:
             roles=frozenset(data.get("roles", ())),
             scopes=frozenset(str(data.get("scp", "")).split()),
             expires_at=float(data.get("exp", 0)),
+            user_name=str(data.get("upn") or data.get("preferred_username") or ""),
+            directory_roles=frozenset(data.get("wids", ())),
         )
 
 

@@ -77,12 +77,17 @@ def write_cloud(directory: Path, values: Mapping[str, str | int]) -> Path:
     name = str(table.pop("name", ""))
     path = directory / f"{name}.toml"
     _cloud(path, name, table)
-    lines = [f"[{name}]", *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items())]
+    lines = [f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
     directory.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(".new")
     fresh.write_text("\n".join(lines) + "\n", encoding="utf-8")
     os.replace(fresh, path)  # noqa: PTH105 - a reader sees the old file or the new one, never half
     return path
+
+
+def _toml(value: str | int) -> str:
+    """TOML's basic strings are JSON's but for DEL, which TOML wants escaped (TOML 1.0, "String")."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 @cache

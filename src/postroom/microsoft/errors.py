@@ -119,10 +119,17 @@ def _diagnosis(found: Fault, signs: Sequence[str], answer: Answer, evidence: Evi
 
 
 def _verbatim(answer: Answer) -> str:
+    if answer.code == "credential":
+        return f"Before asking Entra: {answer.text}"
     who = {Service.NETWORK: "The network", Service.ENTRA: "Entra"}.get(answer.service, answer.service.upper())
-    words = [answer.code, "" if answer.enhanced in answer.text else answer.enhanced, answer.text]
-    quote = f", request id {answer.request_id}" if answer.request_id else ""
-    return f"{who} said at {answer.step}: {' '.join(filter(None, words))}{quote}"
+    quote = f" (request id {answer.request_id})" if answer.request_id else ""
+    return f"{who} said at {answer.step}: {_words(answer)}{quote}"
+
+
+def _words(answer: Answer) -> str:
+    """Code and text as they stood, without saying twice what the text says already."""
+    codes = [code for code in (answer.code, answer.enhanced) if code not in answer.text]
+    return " ".join(filter(None, [*codes, answer.text]))
 
 
 def _kind_of_unknown(answer: Answer) -> Kind:
@@ -169,7 +176,7 @@ def _values(evidence: Evidence, role: str, answer: Answer) -> Mapping[str, str]:
         "service_principal_id": (claims.service_principal_id if claims else "") or evidence.service_principal_id,
         "object_id": evidence.object_id,
         "role": role,
-        "answer": answer.text or answer.code,
+        "answer": _words(answer) or "nothing at all",
     }
 
 

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from postroom.microsoft.answers import Answer, Service, Step
 from postroom.microsoft.catalogue import Fault, fault
 from postroom.microsoft.claims import Claims
+from postroom.microsoft.clouds import clouds
 
 ROLE_FOR: Mapping[Service, str] = MappingProxyType(
     {Service.SMTP: "SMTP.SendAsApp", Service.IMAP: "IMAP.AccessAsApp", Service.POP3: "POP.AccessAsApp"}
@@ -61,10 +62,21 @@ def narrow(found: Fault, answer: Answer, evidence: Evidence) -> Finding:
     if evidence.claims is not None:
         # Graph does not know what Exchange's list of service principals holds.
         about = replace(evidence, service_principal_id="") if answer.service is Service.GRAPH else evidence
-        by_claims = judge_claims(evidence.claims, [role] if role else [], "", about)
+        by_claims = _judge_audience(answer, evidence.claims) or judge_claims(
+            evidence.claims, [role] if role else [], "", about
+        )
         if by_claims is not None:
             return by_claims
     return replace(_BY_WHAT_WORKED[found.id](found, evidence), role=role)
+
+
+def _judge_audience(answer: Answer, claims: Claims) -> Finding | None:
+    """Exchange's mail protocols take no token of Graph, nor the one of Exchange PowerShell (jstedfast/MailKit#1811)."""
+    foreign = {_bare(cloud.graph_resource) for cloud in clouds().values()} | {"https://ps.outlook.com"}
+    if answer.service not in ROLE_FOR or _bare(claims.audience) not in foreign:
+        return None
+    sign = f"The token's audience is {claims.audience}, which is not Exchange"
+    return Finding(fault("wrong-audience"), (sign,), ROLE_FOR[answer.service])
 
 
 def judge_claims(claims: Claims, needed: Sequence[str], resource: str, evidence: Evidence) -> Finding | None:
