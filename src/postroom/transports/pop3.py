@@ -75,12 +75,16 @@ class PopReader:
         sock.settimeout(endpoint.timeout)
         if endpoint.security is Security.TLS:
             sock = network.secure(sock, endpoint, observe)
+        pop: _Connection | None = None
         try:
             with self._said(Step.CONNECT):
                 pop = _Connection(sock, endpoint.host)
                 observe(Step.CONNECT, _text(pop.welcome))
             with self._said(Step.TLS):
                 if endpoint.security is Security.STARTTLS:
+                    if "STLS" not in pop.capa():
+                        text = f"{endpoint.host} port {endpoint.port} does not offer STLS"
+                        raise Refused(Answer(Service.NETWORK, Step.TLS, "tls", text))
                     pop.stls(network.tls_context(endpoint))
                     observe(Step.TLS, network.describe_tls(pop.sock))
             network.refuse_in_the_clear(endpoint, self._route.sign_in, endpoint.security is not Security.NONE)
@@ -89,6 +93,8 @@ class PopReader:
             with self._said(Step.FOLDER):
                 self._items = _inventory(pop)
         except BaseException:
+            if pop is not None:
+                pop.close()
             sock.close()
             raise
         self._pop = pop
@@ -213,11 +219,12 @@ class PopReader:
         try:
             yield
         except poplib.error_proto as error:
-            words = _text(error.args[0] if error.args else "")
-            if not words.startswith("-ERR"):
+            said = error.args[0] if error.args else ""
+            if not isinstance(said, bytes):  # poplib's own words, mostly "-ERR EOF"
                 self._hang_up()
-                raise Refused(network.failure(ConnectionError(words), step, self._route.endpoint)) from None
-            raise Refused(_answer(step, words.removeprefix("-ERR").strip())) from None
+                lost = ConnectionError("connection closed by the server" if "EOF" in said else said)
+                raise Refused(network.failure(lost, step, self._route.endpoint)) from None
+            raise Refused(_answer(step, _text(said).removeprefix("-ERR").strip())) from None
         except (OSError, EOFError) as error:
             self._hang_up()
             raise Refused(network.failure(error, step, self._route.endpoint)) from None

@@ -13,7 +13,8 @@ from postroom.transports.base import Folder, ImapRoute, Item, Marker, OAuth, Pas
 from postroom.transports.folders import SENT
 from postroom.transports.imap import ImapReader
 
-from .conftest import Certificates, Tokens, Watcher
+from .authority import Certificates
+from .conftest import Tokens, Watcher
 from .dialogue import Dialogue
 
 TOKEN_1, TOKEN_2 = (

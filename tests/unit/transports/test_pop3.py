@@ -10,7 +10,8 @@ from postroom.microsoft.answers import Refused, Service, Step
 from postroom.transports.base import Folder, Item, Marker, OAuth, Password, PopRoute, Security
 from postroom.transports.pop3 import PopReader
 
-from .conftest import Certificates, Tokens, Watcher
+from .authority import Certificates
+from .conftest import Tokens, Watcher
 from .dialogue import Dialogue
 
 TOKEN_1, TOKEN_2 = (
@@ -40,7 +41,7 @@ async def test_xoauth2_in_two_lines_and_every_step(certificates: Certificates, o
 
 
 async def test_stls(certificates: Certificates, oauth: OAuth) -> None:
-    start = GREETING + "C: CAPA\nS: +OK\nS: STLS\nS: .\nC: STLS\nS: +OK begin\nTLS\n"
+    start = GREETING + 2 * "C: CAPA\nS: +OK\nS: STLS\nS: .\n" + "C: STLS\nS: +OK begin\nTLS\n"
     async with Dialogue(
         start + SIGN_IN + SIGNED_IN + TWO + QUIT, certificates.localhost, ca=certificates.ca_file
     ) as server:

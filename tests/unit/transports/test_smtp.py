@@ -24,7 +24,8 @@ from postroom.transports.base import (
 )
 from postroom.transports.smtp import SmtpSender
 
-from .conftest import Certificates, Tokens, Watcher
+from .authority import Certificates
+from .conftest import Tokens, Watcher
 from .dialogue import Dialogue
 
 TO_BOB = Envelope("ann@contoso.test", ("bob@contoso.test",))
