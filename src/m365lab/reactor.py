@@ -26,6 +26,10 @@ def reactor() -> Any:
         asyncioreactor.install(asyncio.get_running_loop())  # type: ignore[no-untyped-call]
         globalLogBeginner.beginLoggingTo([cast(ILogObserver, STDLibLogObserver())], redirectStandardIO=False)
     installed: Any = importlib.import_module("twisted.internet.reactor")
+    if getattr(installed, "_asyncioEventloop", None) is not asyncio.get_running_loop():
+        raise RuntimeError(
+            "Twisted's reactor of this process runs on another loop; start the lab in a process of its own"
+        )
     if not installed.running:
         installed.startRunning(installSignalHandlers=False)
     return installed
