@@ -76,7 +76,7 @@ class ProviderForm(ConnectionForm):
 
     optional_fields = frozenset({"description", "user_name"})
 
-    def data(self) -> ProviderData:
+    def as_data(self) -> ProviderData:
         own = ("name", "description", "user_name", "uses_cloud", "can_read")
         return ProviderData(**self.connection_values(), **{name: self.cleaned_data[name] for name in own})
 
@@ -140,7 +140,7 @@ class MailboxForm(ConnectionForm):
                 preset = getattr(provider, name) or ("the cloud's" if provider.uses_cloud else "")
                 self.fields[name].widget.attrs["placeholder"] = str(preset)
 
-    def data(self) -> MailboxData:
+    def as_data(self) -> MailboxData:
         own = {name: value for name, value in self.cleaned_data.items() if name in _MAILBOX_FIELDS}
         copies = tuple(filter(None, re.split(r"[\s,;]+", own.pop("copies_to", ""))))
         return MailboxData(**own, copies_to=copies, provider=self.provider.slug)

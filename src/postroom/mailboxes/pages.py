@@ -63,7 +63,7 @@ def new(request: HttpRequest, slug: str) -> HttpResponse:
     form = _form(request, provider, initial)
     if request.method == "POST" and form.is_valid():
         try:
-            mailbox = service.save(form.data(), actor_of(request))
+            mailbox = service.save(form.as_data(), actor_of(request))
         except Fault as fault:
             show_faults(form, fault)
         else:
@@ -92,7 +92,7 @@ def edit(request: HttpRequest, mailbox_id: int) -> HttpResponse:
     form = _form(request, _provider_wanted(request, mailbox), initial_of(service.data_of(mailbox)))
     if request.method == "POST" and form.is_valid():
         try:
-            service.save(form.data(), actor_of(request), mailbox_id)
+            service.save(form.as_data(), actor_of(request), mailbox_id)
         except Fault as fault:
             show_faults(form, fault)
         else:
@@ -157,8 +157,7 @@ def import_gateway(request: HttpRequest) -> HttpResponse:
         else:
             messages.success(request, f"{imported.mailbox} is imported. Check it, and test it.")
             for note in imported.notes:
-                if note.use != "used":
-                    messages.warning(request, str(note))
+                messages.warning(request, note)
             return redirect("mailboxes:show", imported.mailbox.pk)
     return render(request, "mailboxes/import.html", {"form": form}, status=422 if form.errors else 200)
 

@@ -33,7 +33,7 @@ def edit(request: HttpRequest, slug: str = "") -> HttpResponse:
     form = ProviderForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
-            saved = providers.save(form.data(), actor_of(request), slug or None)
+            saved = providers.save(form.as_data(), actor_of(request), slug or None)
         except Fault as fault:
             show_faults(form, fault)
         else:

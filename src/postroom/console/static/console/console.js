@@ -50,6 +50,9 @@ addEventListener("pageshow", () => {
   }
 });
 
+// After a form came back with faults, start at the first field that has one.
+document.querySelector("[aria-invalid]")?.focus();
+
 // The one-time code of a sign-in link stands after "#", where no server and no log sees it.
 const code = document.querySelector("[data-from-fragment]");
 if (code && location.hash.length > 1) {
