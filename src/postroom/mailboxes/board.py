@@ -58,11 +58,11 @@ class Board:
                     self._set(Stage(name, "skipped", why))
 
     def wipe(self, names: Iterable[str]) -> None:
-        """Before another attempt."""
+        """Before another attempt: those that have not passed wait again."""
         with self._lock:
             for name in names:
-                self._begun.pop(name, None)
-                if self._stages[name].state != "waiting":
+                if self._stages[name].state != "passed":
+                    self._begun.pop(name, None)
                     self._set(Stage(name, "waiting"))
 
     def end(self) -> None:

@@ -127,7 +127,7 @@ class _Proof:
                 return
             self._board.begin(stage, f"{diagnosis.cause} This may still be spreading: trying again in {pause:g} s.")
             await asyncio.sleep(pause)
-            self._board.wipe(name for name in way.stages if self._board.state(name) != "passed" or name == stage)
+            self._board.wipe(way.stages)
             self._force = True
 
     async def _attempt(self, way: _Way, once: Callable[[], Awaitable[Answer | None]]) -> Answer | None:

@@ -128,9 +128,9 @@ def failing_stage(answer: Answer, steps: Mapping[Step, str]) -> str:
 
 
 def before(stage: str, steps: Mapping[Step, str]) -> Iterator[str]:
-    """The stages of one direction that come before `stage`."""
+    """The stages of one direction that come before `stage`, and that nothing but its conversation can show."""
     for name in TITLES:
         if name == stage:
             return
-        if name in steps.values():
+        if name in steps.values() and name not in {"token", "claims"}:
             yield name

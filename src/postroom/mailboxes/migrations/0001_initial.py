@@ -5,136 +5,278 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Provider',
+            name="Provider",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('send_by', models.CharField(choices=[('smtp', 'SMTP'), ('graph', 'Microsoft Graph'), ('none', 'does not send')], default='smtp', max_length=8)),
-                ('read_by', models.CharField(choices=[('imap', 'IMAP'), ('pop3', 'POP3'), ('graph', 'Microsoft Graph'), ('none', 'does not read')], default='imap', max_length=8)),
-                ('sign_in_by', models.CharField(choices=[('oauth', 'OAuth 2.0 client credentials (Azure application)'), ('password', 'User name and password'), ('none', 'No sign-in')], default='oauth', max_length=8)),
-                ('smtp_host', models.CharField(blank=True, max_length=253)),
-                ('smtp_port', models.PositiveIntegerField(blank=True, null=True)),
-                ('smtp_security', models.CharField(choices=[('tls', 'TLS'), ('starttls', 'STARTTLS'), ('none', 'none')], default='starttls', max_length=8)),
-                ('incoming_host', models.CharField(blank=True, max_length=253)),
-                ('incoming_port', models.PositiveIntegerField(blank=True, null=True)),
-                ('incoming_security', models.CharField(choices=[('tls', 'TLS'), ('starttls', 'STARTTLS'), ('none', 'none')], default='tls', max_length=8)),
-                ('messages_per_minute', models.PositiveIntegerField(blank=True, null=True)),
-                ('recipients_per_day', models.PositiveIntegerField(blank=True, null=True)),
-                ('connections', models.PositiveIntegerField(blank=True, null=True)),
-                ('message_size', models.PositiveBigIntegerField(blank=True, null=True)),
-                ('slug', models.SlugField(unique=True)),
-                ('name', models.CharField(max_length=120, unique=True)),
-                ('description', models.TextField(blank=True)),
-                ('built_in', models.BooleanField(default=False)),
-                ('can_read', models.BooleanField(default=True)),
-                ('uses_cloud', models.BooleanField(default=False)),
-                ('user_name', models.CharField(blank=True, max_length=254)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "send_by",
+                    models.CharField(
+                        choices=[("smtp", "SMTP"), ("graph", "Microsoft Graph"), ("none", "does not send")],
+                        default="smtp",
+                        max_length=8,
+                    ),
+                ),
+                (
+                    "read_by",
+                    models.CharField(
+                        choices=[
+                            ("imap", "IMAP"),
+                            ("pop3", "POP3"),
+                            ("graph", "Microsoft Graph"),
+                            ("none", "does not read"),
+                        ],
+                        default="imap",
+                        max_length=8,
+                    ),
+                ),
+                (
+                    "sign_in_by",
+                    models.CharField(
+                        choices=[
+                            ("oauth", "OAuth 2.0 client credentials (Azure application)"),
+                            ("password", "User name and password"),
+                            ("none", "No sign-in"),
+                        ],
+                        default="oauth",
+                        max_length=8,
+                    ),
+                ),
+                ("smtp_host", models.CharField(blank=True, max_length=253)),
+                ("smtp_port", models.PositiveIntegerField(blank=True, null=True)),
+                (
+                    "smtp_security",
+                    models.CharField(
+                        choices=[("tls", "TLS"), ("starttls", "STARTTLS"), ("none", "none")],
+                        default="starttls",
+                        max_length=8,
+                    ),
+                ),
+                ("incoming_host", models.CharField(blank=True, max_length=253)),
+                ("incoming_port", models.PositiveIntegerField(blank=True, null=True)),
+                (
+                    "incoming_security",
+                    models.CharField(
+                        choices=[("tls", "TLS"), ("starttls", "STARTTLS"), ("none", "none")],
+                        default="tls",
+                        max_length=8,
+                    ),
+                ),
+                ("messages_per_minute", models.PositiveIntegerField(blank=True, null=True)),
+                ("recipients_per_day", models.PositiveIntegerField(blank=True, null=True)),
+                ("connections", models.PositiveIntegerField(blank=True, null=True)),
+                ("message_size", models.PositiveBigIntegerField(blank=True, null=True)),
+                ("slug", models.SlugField(unique=True)),
+                ("name", models.CharField(max_length=120, unique=True)),
+                ("description", models.TextField(blank=True)),
+                ("built_in", models.BooleanField(default=False)),
+                ("can_read", models.BooleanField(default=True)),
+                ("uses_cloud", models.BooleanField(default=False)),
+                ("user_name", models.CharField(blank=True, max_length=254)),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='Application',
+            name="Application",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(blank=True, max_length=120)),
-                ('cloud', models.CharField(default='global', max_length=32)),
-                ('tenant', models.CharField(max_length=253)),
-                ('client_id', models.UUIDField()),
-                ('object_id', models.UUIDField(blank=True, null=True)),
-                ('service_principal_id', models.UUIDField(blank=True, null=True)),
-                ('changed_at', models.DateTimeField(auto_now=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(blank=True, max_length=120)),
+                ("cloud", models.CharField(default="global", max_length=32)),
+                ("tenant", models.CharField(max_length=253)),
+                ("client_id", models.UUIDField()),
+                ("object_id", models.UUIDField(blank=True, null=True)),
+                ("service_principal_id", models.UUIDField(blank=True, null=True)),
+                ("changed_at", models.DateTimeField(auto_now=True)),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('cloud', 'tenant', 'client_id'), name='application_once')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("cloud", "tenant", "client_id"), name="application_once")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Mailbox',
+            name="Mailbox",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('send_by', models.CharField(choices=[('smtp', 'SMTP'), ('graph', 'Microsoft Graph'), ('none', 'does not send')], default='smtp', max_length=8)),
-                ('read_by', models.CharField(choices=[('imap', 'IMAP'), ('pop3', 'POP3'), ('graph', 'Microsoft Graph'), ('none', 'does not read')], default='imap', max_length=8)),
-                ('sign_in_by', models.CharField(choices=[('oauth', 'OAuth 2.0 client credentials (Azure application)'), ('password', 'User name and password'), ('none', 'No sign-in')], default='oauth', max_length=8)),
-                ('smtp_host', models.CharField(blank=True, max_length=253)),
-                ('smtp_port', models.PositiveIntegerField(blank=True, null=True)),
-                ('smtp_security', models.CharField(choices=[('tls', 'TLS'), ('starttls', 'STARTTLS'), ('none', 'none')], default='starttls', max_length=8)),
-                ('incoming_host', models.CharField(blank=True, max_length=253)),
-                ('incoming_port', models.PositiveIntegerField(blank=True, null=True)),
-                ('incoming_security', models.CharField(choices=[('tls', 'TLS'), ('starttls', 'STARTTLS'), ('none', 'none')], default='tls', max_length=8)),
-                ('messages_per_minute', models.PositiveIntegerField(blank=True, null=True)),
-                ('recipients_per_day', models.PositiveIntegerField(blank=True, null=True)),
-                ('connections', models.PositiveIntegerField(blank=True, null=True)),
-                ('message_size', models.PositiveBigIntegerField(blank=True, null=True)),
-                ('name', models.CharField(max_length=120, unique=True)),
-                ('address', models.EmailField(max_length=254)),
-                ('display_name', models.CharField(blank=True, max_length=200)),
-                ('default_sender', models.EmailField(blank=True, max_length=254)),
-                ('subject_prefix', models.CharField(blank=True, max_length=80)),
-                ('copies_to', models.JSONField(blank=True, default=list)),
-                ('user_name', models.CharField(blank=True, max_length=254)),
-                ('folder', models.CharField(default='INBOX', max_length=200)),
-                ('read_inbox', models.BooleanField(default=False)),
-                ('save_to_sent', models.BooleanField(default=True)),
-                ('proxy', models.CharField(blank=True, max_length=300)),
-                ('is_default', models.BooleanField(default=False)),
-                ('enabled', models.BooleanField(default=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('changed_at', models.DateTimeField(auto_now=True)),
-                ('application', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='mailboxes', to='mailboxes.application')),
-                ('provider', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='mailboxes', to='mailboxes.provider')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "send_by",
+                    models.CharField(
+                        choices=[("smtp", "SMTP"), ("graph", "Microsoft Graph"), ("none", "does not send")],
+                        default="smtp",
+                        max_length=8,
+                    ),
+                ),
+                (
+                    "read_by",
+                    models.CharField(
+                        choices=[
+                            ("imap", "IMAP"),
+                            ("pop3", "POP3"),
+                            ("graph", "Microsoft Graph"),
+                            ("none", "does not read"),
+                        ],
+                        default="imap",
+                        max_length=8,
+                    ),
+                ),
+                (
+                    "sign_in_by",
+                    models.CharField(
+                        choices=[
+                            ("oauth", "OAuth 2.0 client credentials (Azure application)"),
+                            ("password", "User name and password"),
+                            ("none", "No sign-in"),
+                        ],
+                        default="oauth",
+                        max_length=8,
+                    ),
+                ),
+                ("smtp_host", models.CharField(blank=True, max_length=253)),
+                ("smtp_port", models.PositiveIntegerField(blank=True, null=True)),
+                (
+                    "smtp_security",
+                    models.CharField(
+                        choices=[("tls", "TLS"), ("starttls", "STARTTLS"), ("none", "none")],
+                        default="starttls",
+                        max_length=8,
+                    ),
+                ),
+                ("incoming_host", models.CharField(blank=True, max_length=253)),
+                ("incoming_port", models.PositiveIntegerField(blank=True, null=True)),
+                (
+                    "incoming_security",
+                    models.CharField(
+                        choices=[("tls", "TLS"), ("starttls", "STARTTLS"), ("none", "none")],
+                        default="tls",
+                        max_length=8,
+                    ),
+                ),
+                ("messages_per_minute", models.PositiveIntegerField(blank=True, null=True)),
+                ("recipients_per_day", models.PositiveIntegerField(blank=True, null=True)),
+                ("connections", models.PositiveIntegerField(blank=True, null=True)),
+                ("message_size", models.PositiveBigIntegerField(blank=True, null=True)),
+                ("name", models.CharField(max_length=120, unique=True)),
+                ("address", models.EmailField(max_length=254)),
+                ("display_name", models.CharField(blank=True, max_length=200)),
+                ("default_sender", models.EmailField(blank=True, max_length=254)),
+                ("subject_prefix", models.CharField(blank=True, max_length=80)),
+                ("copies_to", models.JSONField(blank=True, default=list)),
+                ("user_name", models.CharField(blank=True, max_length=254)),
+                ("folder", models.CharField(default="INBOX", max_length=200)),
+                ("read_inbox", models.BooleanField(default=False)),
+                ("save_to_sent", models.BooleanField(default=True)),
+                ("proxy", models.CharField(blank=True, max_length=300)),
+                ("is_default", models.BooleanField(default=False)),
+                ("enabled", models.BooleanField(default=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("changed_at", models.DateTimeField(auto_now=True)),
+                (
+                    "application",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="mailboxes",
+                        to="mailboxes.application",
+                    ),
+                ),
+                (
+                    "provider",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="mailboxes", to="mailboxes.provider"
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'mailboxes',
-                'ordering': ['name'],
+                "verbose_name_plural": "mailboxes",
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='Proof',
+            name="Proof",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('started_at', models.DateTimeField(auto_now_add=True, db_index=True)),
-                ('touched_at', models.DateTimeField(auto_now=True)),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('passed', models.BooleanField(null=True)),
-                ('recipient', models.EmailField(blank=True, max_length=254)),
-                ('stages', models.JSONField(default=list)),
-                ('mailbox', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='proofs', to='mailboxes.mailbox')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("started_at", models.DateTimeField(auto_now_add=True, db_index=True)),
+                ("touched_at", models.DateTimeField(auto_now=True)),
+                ("finished_at", models.DateTimeField(null=True)),
+                ("passed", models.BooleanField(null=True)),
+                ("recipient", models.EmailField(blank=True, max_length=254)),
+                ("stages", models.JSONField(default=list)),
+                (
+                    "mailbox",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="proofs", to="mailboxes.mailbox"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='Credential',
+            name="Credential",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('secret', 'Client secret'), ('certificate', 'Certificate'), ('federated-file', 'Federated identity (token file)'), ('managed-identity', 'Managed identity'), ('password', 'Password')], max_length=20)),
-                ('sealed', models.BinaryField()),
-                ('hint', models.CharField(blank=True, max_length=120)),
-                ('public_certificate', models.TextField(blank=True)),
-                ('expires_at', models.DateTimeField(blank=True, null=True)),
-                ('rank', models.PositiveSmallIntegerField(default=0)),
-                ('refused_with', models.CharField(blank=True, max_length=40)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('application', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='credentials', to='mailboxes.application')),
-                ('mailbox', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='passwords', to='mailboxes.mailbox')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("secret", "Client secret"),
+                            ("certificate", "Certificate"),
+                            ("federated-file", "Federated identity (token file)"),
+                            ("managed-identity", "Managed identity"),
+                            ("password", "Password"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("sealed", models.BinaryField()),
+                ("hint", models.CharField(blank=True, max_length=120)),
+                ("public_certificate", models.TextField(blank=True)),
+                ("expires_at", models.DateTimeField(blank=True, null=True)),
+                ("rank", models.PositiveSmallIntegerField(default=0)),
+                ("refused_with", models.CharField(blank=True, max_length=40)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "application",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="credentials",
+                        to="mailboxes.application",
+                    ),
+                ),
+                (
+                    "mailbox",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="passwords",
+                        to="mailboxes.mailbox",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['rank', 'id'],
-                'constraints': [models.CheckConstraint(condition=models.Q(('application__isnull', True), ('mailbox__isnull', True), _connector='XOR'), name='credential_proves_one')],
+                "ordering": ["rank", "id"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("application__isnull", True), ("mailbox__isnull", True), _connector="XOR"),
+                        name="credential_proves_one",
+                    )
+                ],
             },
         ),
         migrations.AddConstraint(
-            model_name='mailbox',
-            constraint=models.UniqueConstraint(condition=models.Q(('is_default', True)), fields=('is_default',), name='one_default_mailbox'),
+            model_name="mailbox",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("is_default", True)), fields=("is_default",), name="one_default_mailbox"
+            ),
         ),
     ]
