@@ -17,6 +17,7 @@ from __future__ import annotations
 ROOMS = (
     "postroom.accounts",
     "postroom.mailboxes",
+    "postroom.tenant",
     "postroom.console",
 )
 

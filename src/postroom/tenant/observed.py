@@ -202,6 +202,8 @@ class Observed:
     """By address as wanted."""
     users: Mapping[str, UserSeen] = field(default_factory=dict)
     """By address as wanted."""
+    people: frozenset[str] = frozenset()
+    """Wanted people whom Exchange knows."""
     senders: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Further From address -> those who may send as it, as Exchange calls them."""
     scopes: Mapping[str, str] = field(default_factory=dict)

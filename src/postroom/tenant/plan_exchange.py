@@ -99,6 +99,7 @@ def _mailbox(wanted: Wanted, observed: Observed, mailbox: WantedMailbox) -> Iter
         if user and not user.licensed:
             yield _licence(observed, mailbox, user)
     yield from _application_access(wanted, observed, mailbox, seen)
+    yield from _unknown_people(observed, mailbox)
     yield from _people(mailbox, seen)
     yield from _further_senders(observed, mailbox, seen)
     yield from _switches(wanted, observed, mailbox, seen)
@@ -184,6 +185,13 @@ def _people(mailbox: WantedMailbox, seen: MailboxSeen | None) -> Iterator[Step]:
         call = Cmdlet("Set-Mailbox", {"Identity": address, "GrantSendOnBehalfTo": Add((person,))})
         title = f"Let {person} send on behalf of {address}"
         yield _for_person("on-behalf", address, person, title, "Send on Behalf", call)
+
+
+def _unknown_people(observed: Observed, mailbox: WantedMailbox) -> Iterator[Finding]:
+    for person in sorted({*mailbox.members, *mailbox.send_as, *mailbox.send_on_behalf} - observed.people):
+        fault = f"Exchange knows nobody by the address {person}"
+        fix = f"Correct it in the wanted state of {mailbox.address}."
+        yield Finding("person-missing", person, fault, fix, Weight.BLOCKS)
 
 
 def _for_person(kind: str, address: str, person: str, title: str, right: str, call: Cmdlet) -> Step:

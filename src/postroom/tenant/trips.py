@@ -6,9 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, TypeVar
-
-_T = TypeVar("_T")
+from typing import Any
 
 _depth: ContextVar[int] = ContextVar("round trips before this point", default=0)
 
@@ -37,10 +35,10 @@ def go_on_from(*depths: int) -> None:
     _depth.set(max((_depth.get(), *depths)))
 
 
-async def together(*work: Coroutine[Any, Any, _T]) -> list[_T]:
-    """Results of independent work, run at the same time; the first failure ends the others."""
+async def together(*work: Coroutine[Any, Any, Any]) -> list[Any]:
+    """Results of independent work of any kinds, run at the same time; the first failure ends the others."""
 
-    async def one(coroutine: Coroutine[Any, Any, _T]) -> tuple[_T, int]:
+    async def one(coroutine: Coroutine[Any, Any, Any]) -> tuple[Any, int]:
         return await coroutine, _depth.get()
 
     try:

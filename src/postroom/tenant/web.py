@@ -28,6 +28,8 @@ _GATEWAY = frozenset({502, 504})
 _CROWDED = "maximum number of concurrent requests per tenant"
 """Exchange says this as plain text, with whatever status (facts 4.4)."""
 _FIRST_PAUSE = 1.0
+_AT_ONCE = 8
+"""Requests at the same time: Graph and Exchange throttle whoever asks for many more."""
 _LOST = (httpx2.ReadError, httpx2.ReadTimeout, httpx2.RemoteProtocolError, httpx2.WriteError)
 
 _FINE = Answer(Service.NETWORK, Step.SET_UP, "", "")
@@ -58,6 +60,7 @@ class Web:
     transport: httpx2.AsyncBaseTransport | None = None
     trips: Trips = field(default_factory=Trips)
     _client: httpx2.AsyncClient | None = None
+    _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
     async def request(
         self,
@@ -102,7 +105,8 @@ class Web:
         """The HTTP answer (None when the connection broke), and what is wrong with it."""
         sent = {"client-request-id": str(uuid.uuid4()), **headers}
         try:
-            response = await self._pool().request(method, url, headers=sent, json=json)
+            async with self._room:
+                response = await self._pool().request(method, url, headers=sent, json=json)
         except _LOST as error:
             return None, self._failure(service, error)
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
