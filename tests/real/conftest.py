@@ -138,8 +138,8 @@ def _configure(folder: Path, ports: dict[str, int], introspection: str) -> None:
     (folder / "mail").mkdir()
     os.chown(folder / "mail", owner.pw_uid, owner.pw_gid)
     folder.chmod(0o755)
-    group = grp.getgrgid(owner.pw_gid).gr_name
-    own = f"default_internal_user = {owner.pw_name}\ndefault_login_user = {owner.pw_name}\ndefault_internal_group = {group}"
+    name, group = owner.pw_name, grp.getgrgid(owner.pw_gid).gr_name
+    own = f"default_internal_user = {name}\ndefault_login_user = {name}\ndefault_internal_group = {group}"
     values = {
         "DIR": folder,
         "UID": owner.pw_uid,

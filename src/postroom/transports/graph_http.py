@@ -7,6 +7,7 @@ the caller's own plan. What may have been done although no answer came is told a
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -18,6 +19,9 @@ from postroom.microsoft.answers import Answer, Refused, Service, Step
 from postroom.transports import network
 from postroom.transports.base import GraphRoute, Observer, Security
 from postroom.transports.tokens import token
+
+# It logs every URL at INFO, and the URL of an upload session carries its own authority.
+logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 # Microsoft, "Graph throttling guidance": these come with Retry-After, and the request was not carried out.
 _THROTTLED = frozenset({429, 503, 509})

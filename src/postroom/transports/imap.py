@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import imaplib
 import re
@@ -175,14 +176,16 @@ class ImapReader:
         client = self._connected()
         wanted = self._named(folder) if folder else self._route.folder
         elsewhere = wanted != self._route.folder
-        if elsewhere:
-            client.select_folder(wanted, readonly=True)
-        else:
-            client.noop()
         try:
+            if elsewhere:
+                with self._said(Step.FOLDER):
+                    client.select_folder(wanted, readonly=True)
+            else:
+                client.noop()
             return self._items(sorted(client.search(["HEADER", "Message-ID", message_id])))
         finally:
-            if elsewhere:
+            # A SELECT that fails leaves no folder open (RFC 3501 section 6.3.1).
+            if elsewhere and self._client is client:
                 self._select()
 
     async def mark_seen(self, uid: str) -> None:
@@ -211,7 +214,13 @@ class ImapReader:
             client.uid_expunge([int(uid)])
 
     async def wait(self, seconds: float) -> bool:
-        return await self._read(self._wait, seconds)
+        """Given up (cancelled), it ends the connection: the thread would go on waiting."""
+        try:
+            return await self._read(self._wait, seconds)
+        except asyncio.CancelledError:
+            if self._client is not None:
+                self._client.hang_up()
+            raise
 
     def _wait(self, seconds: float) -> bool:
         client = self._connected()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -173,6 +174,16 @@ async def test_large_attachments_are_put_in_later(oauth: OAuth) -> None:
     assert not set(in_mime) & set(sent["files"])
     assert in_mime | sent["files"] == {file.filename: file.content for file in files}
     assert "huge.bin" in sent["files"]
+
+
+async def test_no_log_holds_a_token_or_the_authority_of_an_upload(
+    oauth: OAuth, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    file = Attachment("huge.bin", "application/zip", b"h" * 5_000_000)
+    assert isinstance(await Graph().sender(oauth).send(TO_BOB, mail(attachments=(file,))), Accepted)
+    assert "upload.test" not in caplog.text
+    assert "token-" not in caplog.text
 
 
 async def test_base64_is_counted(oauth: OAuth) -> None:

@@ -220,6 +220,40 @@ IGNORE
         await imap.close()
 
 
+async def test_find_in_a_folder_that_is_not_there_leaves_the_own_one_open(oauth: OAuth) -> None:
+    look = """
+C: TAG EXAMINE "Gone"
+S: TAG NO no such folder
+C: TAG SELECT "INBOX"
+S: * 3 EXISTS
+S: * OK [UIDVALIDITY 14] UIDs valid
+S: TAG OK [READ-WRITE] SELECT completed.
+"""
+    listed = "C: TAG UID SEARCH UID 1:*\nS: * SEARCH\nS: TAG OK done\nIGNORE"
+    async with Dialogue(OPENED + look + NOOP + ASKED + listed) as server:
+        imap = reader(server, oauth)
+        await imap.open()
+        with pytest.raises(Refused, match="no such folder") as caught:
+            await imap.find("<one@contoso.test>", "Gone")
+        assert caught.value.answer.step is Step.FOLDER
+        assert list((await imap.list(Marker())).items) == []
+        await imap.close()
+
+
+async def test_a_wait_given_up_does_not_keep_the_thread(oauth: OAuth) -> None:
+    async with Dialogue(OPENED + SEARCHED + "C: TAG IDLE\nS: + idling\nIGNORE") as server:
+        imap = reader(server, oauth)
+        await imap.open()
+        waiting = asyncio.create_task(imap.wait(600))
+        await server.hears(" IDLE")
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        with pytest.raises(Refused):
+            await imap.newest()
+        await imap.close()
+
+
 async def test_move_where_there_is_move(oauth: OAuth) -> None:
     async with Dialogue(OPENED + ASKED + 'C: TAG UID MOVE 7 "Done"\nS: TAG OK moved\nIGNORE') as server:
         imap = reader(server, oauth)
