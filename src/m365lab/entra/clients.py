@@ -31,6 +31,8 @@ ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 # Both the documented PS256 and the older RS256, with either thumbprint (facts 1.3).
 _ALGORITHMS = ["RS256", "PS256"]
 _FEDERATED_ALGORITHMS = ["RS256"]
+_HEADER_LIMIT = 32_768
+"""Bytes of an assertion's header in base64."""
 _LEEWAY = 300
 """Seconds that Entra's clock and the client's may differ [U]."""
 
@@ -115,7 +117,7 @@ def _check_assertion(
     tenant: Tenant, issuers: Issuers, application: Application, assertion: str, is_our_audience: Callable[[str], bool]
 ) -> None:
     try:
-        unverified = extract_compact(assertion.encode())
+        unverified = extract_compact(assertion.encode(), registry=_registry(_ALGORITHMS))
         claims = json.loads(unverified.payload)
         header = unverified.headers()
         issuer, subject = str(claims.get("iss", "")), str(claims.get("sub", ""))
@@ -168,9 +170,16 @@ def _public_key(certificate: KeyCredential) -> RSAKey:
 
 def _verify(assertion: str, key: RSAKey | KeySet, algorithms: list[str]) -> None:
     try:
-        jwt.decode(assertion, key, registry=JWSRegistry(algorithms=algorithms, strict_check_header=False))
+        jwt.decode(assertion, key, registry=_registry(algorithms))
     except (JoseError, ValueError) as error:
         raise EntraError(50012) from error
+
+
+def _registry(algorithms: list[str]) -> JWSRegistry:
+    """Lets the certificate chain pass in the header, `x5c`, which msal sends with a public certificate."""
+    registry = JWSRegistry(algorithms=algorithms, strict_check_header=False)
+    registry.max_header_length = _HEADER_LIMIT
+    return registry
 
 
 def _match_federated(application: Application, issuer: str, subject: str, audiences: list[str]) -> None:
