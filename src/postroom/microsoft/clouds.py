@@ -55,10 +55,6 @@ class Cloud:
     authserv_id: str = ""
     """The name under which this cloud stamps Authentication-Results (RFC 8601), where it is known."""
 
-    def resources(self) -> Mapping[str, str]:
-        """The resource ids that tokens are asked for, by the name of the service."""
-        return {"exchange": self.exchange_resource, "graph": self.graph_resource}
-
 
 def clouds(extra: Path | None = None) -> Mapping[str, Cloud]:
     """The shipped clouds, and those of every `*.toml` in the directory `extra` (which need not exist).

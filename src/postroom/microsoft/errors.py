@@ -81,7 +81,9 @@ class Diagnosis:
 def explain(answer: Answer, evidence: Evidence | None = None) -> Diagnosis:
     """The one cause that this answer and the evidence point to. Never raises; an unknown answer is told verbatim."""
     evidence = evidence or Evidence()
-    finding = narrow(find(answer), answer, evidence)
+    # What `check_claims` found carries its row's id as code.
+    found = fault(answer.code) if answer.step is Step.CLAIMS else find(answer)
+    finding = narrow(found, answer, evidence)
     return _diagnosis(finding.fault, finding.signs, answer, evidence, finding.role)
 
 

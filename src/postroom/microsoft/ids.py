@@ -57,11 +57,6 @@ def is_secret_id(text: str) -> bool:
     return is_guid(text.strip())
 
 
-def looks_like_secret(text: str) -> bool:
-    """True for the usual form of a client secret's value: some 40 characters with `~`, `.`, `-` or `_` (facts 8)."""
-    return 34 <= len(text) <= 64 and not is_guid(text) and re.fullmatch(r"[A-Za-z0-9~._-]+", text) is not None
-
-
 @cache
 def _data() -> Mapping[str, Any]:
     return tomllib.loads(_FILE.read_text(encoding="utf-8"))

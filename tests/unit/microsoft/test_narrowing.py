@@ -224,6 +224,11 @@ def test_claims_stage(claimed, needed, resource, row):
     assert (diagnosis.fault.id if diagnosis else None) == row
 
 
+def test_what_the_claims_stage_found_is_explained_again_without_the_claims():
+    found = check_claims(DELEGATED.claims, ALL, EXCHANGE, BASE)
+    assert explain(found.answer).fault.id == "delegated-token"
+
+
 def test_claims_stage_names_all_missing_roles():
     diagnosis = check_claims(replace(RIGHT, roles=frozenset({"IMAP.AccessAsApp"})), ALL, EXCHANGE, BASE)
     assert diagnosis is not None
