@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
@@ -58,6 +58,8 @@ class Ready:
     identity: ApplicationIdentity | None
     password: str = field(repr=False)
     changed_at: datetime
+    scoped_roles: frozenset[str] = frozenset()
+    """Roles by RBAC for Applications, which no token carries."""
 
 
 def ready(mailbox: Mailbox) -> Ready:
@@ -75,7 +77,8 @@ def ready(mailbox: Mailbox) -> Ready:
         identity = ApplicationIdentity(whole.cloud, whole.tenant, whole.client_id, _secrets(rows), proxy=proxy)
     password = _opened(rows[0]) if whole.sign_in_by == "password" else ""
     changed = max([mailbox.changed_at, *(row.created_at for row in rows)])
-    return Ready(mailbox.pk, whole, identity, password, changed)
+    scoped = frozenset(mailbox.application.scoped_roles) if mailbox.application else frozenset()
+    return Ready(mailbox.pk, whole, identity, password, changed, scoped)
 
 
 def send_route(prepared: Ready, wrap: Wrap | None = None) -> SendRoute:
@@ -106,8 +109,13 @@ def resource(whole: Effective, by: str) -> str:
     return whole.cloud.graph_resource if by == "graph" else whole.cloud.exchange_resource
 
 
-def evidence(prepared: Ready, claims: Claims | None = None, worked: frozenset[str] = frozenset()) -> Evidence:
-    """What is known of the mailbox, for `microsoft.errors.explain`."""
+def evidence(
+    prepared: Ready,
+    claims: Claims | None = None,
+    worked: frozenset[str] = frozenset(),
+    roles: Collection[str] = (),
+) -> Evidence:
+    """What is known of the mailbox, for `microsoft.errors.explain`; `roles` are those that the deed needs."""
     whole = prepared.whole
     return Evidence(
         mailbox=whole.address,
@@ -119,6 +127,7 @@ def evidence(prepared: Ready, claims: Claims | None = None, worked: frozenset[st
         claims=claims,
         recently_changed=now() - prepared.changed_at < _SPREADING,
         worked=worked,
+        scoped=bool(roles) and prepared.scoped_roles.issuperset(roles),
     )
 
 

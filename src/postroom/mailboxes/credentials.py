@@ -64,6 +64,11 @@ def list_for(mailbox: Mailbox) -> list[CredentialView]:
     return [_view(credential) for credential in rows_of(mailbox)]
 
 
+def list_of(owner: Owner) -> list[CredentialView]:
+    """The credentials of an application or a mailbox, first the one in use."""
+    return [_view(credential) for credential in _stored(owner)]
+
+
 def states_of(mailbox: Mailbox) -> list[CredentialState]:
     """The same, as `health` judges them."""
     return [CredentialState(view.label, view.expires_at, view.refused_with, view.fault) for view in list_for(mailbox)]

@@ -47,10 +47,12 @@ def test(request: HttpRequest, mailbox_id: int) -> HttpResponse:
 @require_GET
 def stages(request: HttpRequest, mailbox_id: int) -> HttpResponse:
     """The part of the page that is asked for while a proof runs; without htmx, the page itself."""
-    if not request.headers.get("HX-Request"):
+    if not _by_htmx(request):
         return redirect("mailboxes:test", mailbox_id)
     mailbox = service.get(mailbox_id)
-    return render(request, "mailboxes/stages.html", {"mailbox": mailbox} | _run(mailbox))
+    run = _run(mailbox)
+    context = {"mailbox": mailbox, "health": service.health_of(mailbox, run["proof"])} | run
+    return render(request, "mailboxes/stages.html", context)
 
 
 @needs("mailbox.send")
@@ -61,7 +63,9 @@ def send(request: HttpRequest, mailbox_id: int) -> HttpResponse:
     context = around(mailbox, person_of(request).role, "mailboxes:send") | {"form": form}
     if request.method == "POST" and form.is_valid():
         try:
-            context["report"] = mailing.send(mailbox_id, _draft(mailbox, form), actor_of(request))
+            report = mailing.send(mailbox_id, _draft(mailbox, form), actor_of(request))
+            # A fresh form after a mail that was taken, so that it is not sent twice by mistake.
+            context |= {"report": report, "form": MailForm() if report.sent else form}
         except BadAddress as error:
             form.add_error(error.field, str(error).removeprefix(f"{error.field}: "))
         except Fault as fault:
@@ -76,7 +80,7 @@ def inbox(request: HttpRequest, mailbox_id: int) -> HttpResponse:
     """The page comes at once; the list, which has to be asked for, follows by htmx."""
     mailbox = service.get(mailbox_id)
     context = around(mailbox, person_of(request).role, "mailboxes:inbox")
-    if not request.headers.get("HX-Request"):
+    if not _by_htmx(request):
         return render(request, "mailboxes/inbox.html", context)
     try:
         context["entries"] = mailing.inbox(mailbox_id)
@@ -104,6 +108,11 @@ def message(request: HttpRequest, mailbox_id: int) -> HttpResponse:
         "raw_cut": len(raw) > _RAW_SHOWN,
     }
     return render(request, "mailboxes/message.html", context)
+
+
+def _by_htmx(request: HttpRequest) -> bool:
+    """Whether a part of a page is asked for, rather than a page."""
+    return request.headers.get("HX-Request") == "true"
 
 
 def _run(mailbox: Mailbox) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from postroom.mail.envelope import Envelope
 from postroom.mail.message import Message
 from postroom.mailboxes import connect, service
 from postroom.mailboxes.connect import Ready
+from postroom.mailboxes.rules import needed_roles
 from postroom.mailboxes.token_source import token_source
 from postroom.mailboxes.values import Effective
 from postroom.microsoft.answers import Refused
@@ -221,4 +222,5 @@ def _evidence(prepared: Ready, by: str) -> Evidence:
     if prepared.identity is not None:
         with suppress(Refused):
             claims = token_source().get(prepared.identity, connect.resource(prepared.whole, by)).claims
-    return connect.evidence(prepared, claims)
+    roles = needed_roles(by, to_send=by == prepared.whole.send_by)
+    return connect.evidence(prepared, claims, roles=roles)

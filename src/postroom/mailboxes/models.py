@@ -95,6 +95,8 @@ class Application(models.Model):
     """Of the App registration; kept only to recognise it where the other one belongs."""
     service_principal_id = models.UUIDField(null=True, blank=True)
     """Of the Enterprise application; the one that Exchange wants."""
+    scoped_roles = models.JSONField(default=list, blank=True)
+    """Roles that it has by RBAC for Applications: its tokens rightly do not carry them (facts 4.3)."""
     changed_at = models.DateTimeField(auto_now=True)
 
     class Meta:

@@ -274,7 +274,8 @@ class _Proof:
     # judging -----------------------------------------------------------------------------------------------------
 
     def _evidence(self, way: _Way) -> Evidence:
-        return connect.evidence(self._prepared, self._claims.get(way.resource), frozenset(self._worked))
+        claims = self._claims.get(way.resource)
+        return connect.evidence(self._prepared, claims, frozenset(self._worked), way.roles)
 
     def _explain(self, answer: Answer, way: _Way) -> Diagnosis:
         if answer.step is Step.CLAIMS:
