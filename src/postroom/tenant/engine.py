@@ -185,8 +185,9 @@ class Engine:
                 await self.errands.ask(lambda: self.store.save_configuration(rest))
                 return "saved"
         for call in step.calls:
-            if await self._call(step, call) is not None:
-                made.append(call)
+            # "Already" after a call that got no answer: that call did it.
+            if await self._call(step, call) is not None or again:
+                made.append(call)  # noqa: PERF401 - must hold what was done when the next one fails
         if kind == "credential-remove":
             await self.errands.ask(lambda: self.store.forget_credential(rest))
         return "" if len(made) == len(step.calls) else "was so already"
