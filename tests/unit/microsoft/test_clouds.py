@@ -31,7 +31,8 @@ def test_shipped_clouds():
     assert world.authority == "https://login.microsoftonline.com"
     assert (world.smtp_host, world.smtp_port) == ("smtp.office365.com", 587)
     assert (world.imap_host, world.imap_port, world.pop_port) == ("outlook.office365.com", 993, 995)
-    assert world.resources() == {"exchange": "https://outlook.office365.com", "graph": "https://graph.microsoft.com"}
+    assert world.exchange_resource == "https://outlook.office365.com"
+    assert world.graph_resource == "https://graph.microsoft.com"
     assert len({cloud.graph for cloud in found.values()}) == 4
     assert not any(cloud.ca_file for cloud in found.values())
 
