@@ -77,9 +77,9 @@ class ImapReader:
     def _start(self, sock: socket.socket, secret: str, observe: Observer) -> Folder:
         endpoint = self._route.endpoint
         sock.settimeout(endpoint.timeout)
-        if endpoint.security is Security.TLS:
-            sock = network.secure(sock, endpoint, observe)
         try:
+            if endpoint.security is Security.TLS:
+                sock = network.secure(sock, endpoint, observe)
             with self._said(Step.CONNECT):
                 self._client = client = _Client(sock, endpoint.host, endpoint.timeout)
             observe(Step.CONNECT, client.words_of_welcome)
@@ -115,7 +115,7 @@ class ImapReader:
             case Password(user=user, password=password):
                 return str(client.login(user, password), "utf-8", "replace")
             case Anonymous():
-                return client.sasl("ANONYMOUS", b"")
+                raise Refused(_answer(Step.SIGN_IN, "NO", "IMAP has no mailbox without a sign-in"))
 
     def _select(self) -> Folder:
         with self._said(Step.FOLDER):

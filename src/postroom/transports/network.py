@@ -82,11 +82,10 @@ def tls_context(endpoint: Endpoint) -> ssl.SSLContext:
 
 
 def secure(sock: socket.socket, endpoint: Endpoint, observer: Observer = nobody) -> ssl.SSLSocket:
-    """TLS over a blocking socket. Raises `Refused`."""
+    """TLS over a blocking socket, which stays the caller's to close on failure. Raises `Refused`."""
     try:
         wrapped = tls_context(endpoint).wrap_socket(sock, server_hostname=endpoint.host)
     except (OSError, ValueError) as error:
-        sock.close()
         raise Refused(failure(error, Step.TLS, endpoint)) from error
     observer(Step.TLS, describe_tls(wrapped))
     return wrapped

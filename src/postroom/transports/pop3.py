@@ -73,10 +73,10 @@ class PopReader:
     def _start(self, sock: socket.socket, secret: str, observe: Observer) -> Folder:
         endpoint = self._route.endpoint
         sock.settimeout(endpoint.timeout)
-        if endpoint.security is Security.TLS:
-            sock = network.secure(sock, endpoint, observe)
         pop: _Connection | None = None
         try:
+            if endpoint.security is Security.TLS:
+                sock = network.secure(sock, endpoint, observe)
             with self._said(Step.CONNECT):
                 pop = _Connection(sock, endpoint.host)
                 observe(Step.CONNECT, _text(pop.welcome))
@@ -162,16 +162,14 @@ class PopReader:
         end = loop.time() + seconds
         while (left := end - loop.time()) > 0:
             await asyncio.sleep(min(left, _POLL_EVERY))
+            await self._sign_out()
             await self.open()
             if not known.issuperset(self._items):
                 return True
         return False
 
     async def close(self) -> None:
-        pop, self._pop = self._pop, None
-        if pop is not None:
-            with contextlib.suppress(poplib.error_proto, OSError, EOFError):
-                await self._thread.run(pop.quit)
+        await self._sign_out()
         self._thread.stop()
 
     # how -----------------------------------------------------------------------------------------------------
@@ -179,13 +177,16 @@ class PopReader:
     async def _renewed(self) -> None:
         """Signs in again when this session was looked at already, so that what came since is there."""
         if self._pop is None or self._pop.was_used:
-            pop, self._pop = self._pop, None
-            if pop is not None:
-                with contextlib.suppress(poplib.error_proto, OSError, EOFError):
-                    await self._thread.run(pop.quit)
+            await self._sign_out()
             await self.open()
         if self._pop is not None:
             self._pop.was_used = True
+
+    async def _sign_out(self) -> None:
+        pop, self._pop = self._pop, None
+        if pop is not None:
+            with contextlib.suppress(poplib.error_proto, OSError, EOFError):
+                await self._thread.run(pop.quit)
 
     async def _read(self, verb: Callable[..., T], *args: Any) -> T:
         if self._pop is None:

@@ -8,14 +8,25 @@ import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from postroom.microsoft.answers import Refused, Step
 from postroom.transports import network
-from postroom.transports.base import Accepted, Anonymous, Endpoint, GraphRoute, OAuth, Security, SmtpRoute
+from postroom.transports.base import (
+    Accepted,
+    Anonymous,
+    Endpoint,
+    GraphRoute,
+    ImapRoute,
+    OAuth,
+    PopRoute,
+    Security,
+    SmtpRoute,
+)
 from postroom.transports.graph_read import GraphReader
-from postroom.transports.opening import open_sender
+from postroom.transports.opening import open_reader, open_sender
 from postroom.transports.smtp import SmtpSender
 
 from .authority import Certificates
@@ -121,6 +132,27 @@ async def test_a_proxy_that_is_not_there(scheme: str, oauth: OAuth) -> None:
         answer = caught.value.answer
         assert answer.code == "proxy"
         assert "s3cret" not in answer.text
+
+
+@pytest.mark.parametrize("route", [ImapRoute, PopRoute])
+@pytest.mark.parametrize(
+    ("ca", "script", "implicit", "code"),
+    [
+        ("", "", True, "certificate"),
+        ("/nowhere.pem", "", True, "certificate"),
+        ("mine", "S: 220 who are you\nIGNORE", False, "tls"),
+    ],
+)
+async def test_readers_refuse_what_is_not_proper_tls(
+    route: Any, ca: str, script: str, implicit: bool, code: str, certificates: Certificates, oauth: OAuth
+) -> None:
+    async with Dialogue(script, certificates.localhost, implicit=implicit, ca=certificates.ca_file) as server:
+        endpoint = server.endpoint(Security.TLS)
+        reader = open_reader(route(endpoint if ca == "mine" else replace(endpoint, ca_file=ca), oauth))
+        with pytest.raises(Refused) as caught:
+            await reader.open()
+        await reader.close()
+    assert (caught.value.answer.step, caught.value.answer.code) == (Step.TLS, code)
 
 
 async def test_graph_steps_are_told(certificates: Certificates, oauth: OAuth, watcher: Watcher) -> None:

@@ -126,7 +126,7 @@ async def test_find_by_message_id(oauth: OAuth) -> None:
 
 async def test_wait_signs_in_again(oauth: OAuth, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("postroom.transports.pop3._POLL_EVERY", 0.01)
-    sessions = [OPENED + TWO + "IGNORE", OPENED + TWO + "IGNORE", OPENED + THREE + QUIT]
+    sessions = [OPENED + TWO + QUIT, OPENED + TWO + QUIT, OPENED + THREE + QUIT]
     async with Dialogue("\n---\n".join(sessions)) as server:
         pop = reader(server, oauth)
         await pop.open()
