@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
+from twisted.internet.error import CannotListenError
 
 from m365lab import introspection, web
 from m365lab.certificates import LOCAL_NAMES, Certificates, certificates
@@ -19,6 +20,7 @@ from m365lab.guard import Guard
 from m365lab.imap import start_imap
 from m365lab.keeping import Keeper
 from m365lab.listening import Listener
+from m365lab.pop3 import start_pop3
 from m365lab.post import HOST, PostOffice
 from m365lab.resetting import Beginning
 from m365lab.smtp import start_smtp
@@ -159,13 +161,13 @@ class Lab:
         tenant, office, host, wanted = self.tenant, self.office, self._host, self._wanted
         smtp = await start_smtp(tenant, office, files.ssl_context(), host, wanted.smtp)
         starting.push_async_callback(smtp.close)
-        imap = start_imap(tenant, office, files.certificate_file, files.key_file, host, wanted.imap)
-        starting.push_async_callback(imap.close)
-        # Twisted's POP3 takes whatever reactor there is as soon as it is imported: ours must be there first.
-        from m365lab.pop3 import start_pop3
-
-        pop = start_pop3(tenant, office, files.certificate_file, files.key_file, host, wanted.pop)
-        starting.push_async_callback(pop.close)
+        try:
+            imap = start_imap(tenant, office, files.certificate_file, files.key_file, host, wanted.imap)
+            starting.push_async_callback(imap.close)
+            pop = start_pop3(tenant, office, files.certificate_file, files.key_file, host, wanted.pop)
+            starting.push_async_callback(pop.close)
+        except CannotListenError as error:
+            raise web.port_taken(host, error.port, error.socketError) from error
         return smtp, imap, pop
 
 

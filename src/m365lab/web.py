@@ -88,7 +88,10 @@ def listening_socket(host: str, port: int) -> socket.socket:
         bound.bind((host, port))
     except OSError as error:
         bound.close()
-        raise OSError(
-            error.errno, f"port {port} of {host} cannot be used ({error.strerror}); choose another"
-        ) from error
+        raise port_taken(host, port, error) from error
     return bound
+
+
+def port_taken(host: str, port: int, error: OSError) -> OSError:
+    """The same error, saying which port, and what to do."""
+    return OSError(error.errno, f"port {port} of {host} cannot be used ({error.strerror}); choose another")

@@ -33,7 +33,9 @@ class MailboxChange(Model):
 
 
 class OrganisationChange(Model):
-    smtp_auth_disabled: bool
+    smtp_auth_disabled: bool | None = None
+    basic_auth_retired: bool | None = None
+    """Passwords are answered as after the retirement of basic authentication."""
 
 
 class NewPrincipal(Model):
@@ -164,8 +166,9 @@ def _organisation(works: Works, routes: Table) -> None:
 
     @routes.on("PATCH", "/exchange")
     async def switch(request: Request) -> dict[str, Any]:
-        exchange.smtp_auth_disabled = (await body(request, OrganisationChange)).smtp_auth_disabled
-        return {"smtp_auth_disabled": exchange.smtp_auth_disabled}
+        for name, value in (await body(request, OrganisationChange)).model_dump(exclude_none=True).items():
+            setattr(exchange, name, value)
+        return {name: getattr(exchange, name) for name in OrganisationChange.model_fields}
 
     @routes.on("GET", "/exchange/principals")
     async def list_principals(_: Request) -> list[Any]:

@@ -18,7 +18,7 @@ from m365lab.control.asking import Bad, Model, Table, body
 from m365lab.control.exchange import mailbox_of
 from m365lab.exchange import Mailbox
 from m365lab.mailstore import Folder, Message
-from m365lab.post import Gone, MailboxFull
+from m365lab.post import Gone
 from m365lab.works import Works
 
 Result = Literal["pass", "fail", "softfail", "neutral", "none", "temperror", "permerror"]
@@ -101,12 +101,12 @@ def _delivery(works: Works, routes: Table) -> None:
         mailbox, asked = mailbox_of(works, request), await body(request, FromOutside)
         raw = _raw(works, mailbox, asked)
         verdicts = asked.authentication.model_dump()
-        try:
-            works.office.deliver(asked.sender, (mailbox.address,), raw, authenticated=False, verdicts=verdicts)
-        except MailboxFull as error:
-            raise Bad(f"The mailbox {mailbox.address} is full: purge it or raise its quota.", 409) from error
         inbox = _folder(mailbox, "inbox")
-        return view(inbox, list(inbox.messages.values())[-1])
+        next_uid = inbox.uid_next
+        works.office.deliver(asked.sender, (mailbox.address,), raw, authenticated=False, verdicts=verdicts)
+        if next_uid not in inbox.messages:
+            raise Bad(f"The mailbox {mailbox.address} is full: purge it or raise its quota.", 409)
+        return view(inbox, inbox.messages[next_uid])
 
     @routes.on("POST", "/mailboxes/{address}/wait")
     async def wait(request: Request) -> list[Any]:
