@@ -27,7 +27,7 @@ class Denial(StrEnum):
     PRINCIPAL = "principal"
     """Exchange does not know the service principal, or knows it under another object id."""
     MAILBOX = "mailbox"
-    """No such mailbox."""
+    """No such mailbox, or a user's without a licence."""
     RIGHT = "right"
     """The service principal has no right on the mailbox."""
     SWITCHED_OFF_MAILBOX = "switched-off-mailbox"
@@ -60,7 +60,7 @@ class Denied:
     detail: str = ""
     mailbox: Mailbox | None = None
     visit: Visit | None = None
-    """For denials that a server tells only later (SMTP tells of a missing right at DATA): the visit as if allowed."""
+    """For denials that a server may tell only later (a missing right, a switched off protocol): the visit as if allowed."""
 
 
 def check(tenant: Tenant, protocol: Protocol, address: str, token: str) -> Visit | Denied:
@@ -76,22 +76,24 @@ def check(tenant: Tenant, protocol: Protocol, address: str, token: str) -> Visit
     if not any(p.app_id == app_id and p.object_id == principal_id for p in tenant.exchange.principals):
         return Denied(Denial.PRINCIPAL, "Exchange does not know this service principal by this object id")
     mailbox = tenant.exchange.mailbox(address)
-    if mailbox is None:
+    if mailbox is None or not tenant.is_licensed(mailbox):
         return Denied(Denial.MAILBOX, address)
     visit = Visit(mailbox, app_id, principal_id, float(claims.get("exp", 0)))
     if principal_id not in mailbox.full_access and not scoped:
         return Denied(Denial.RIGHT, "no FullAccess", mailbox, visit)
-    return _switches(tenant, protocol, mailbox) or visit
+    return _switches(tenant, protocol, visit) or visit
 
 
-def _switches(tenant: Tenant, protocol: Protocol, mailbox: Mailbox) -> Denied | None:
+def _switches(tenant: Tenant, protocol: Protocol, visit: Visit) -> Denied | None:
+    mailbox = visit.mailbox
     if protocol is Protocol.SMTP:
-        off = tenant.exchange.smtp_auth_off(mailbox)
+        # Security defaults switch SMTP AUTH off for all (facts 4.1 [OLD]; that a mailbox cannot overrule it is [U]).
+        off = "Tenant" if tenant.directory.security_defaults else tenant.exchange.smtp_auth_off(mailbox)
         if off:
             why = Denial.SWITCHED_OFF_MAILBOX if off == "Mailbox" else Denial.SWITCHED_OFF_TENANT
-            return Denied(why, off, mailbox)
+            return Denied(why, off, mailbox, visit)
     elif not (mailbox.imap_enabled if protocol is Protocol.IMAP else mailbox.pop_enabled):
-        return Denied(Denial.SWITCHED_OFF_MAILBOX, protocol, mailbox)
+        return Denied(Denial.SWITCHED_OFF_MAILBOX, protocol, mailbox, visit)
     return None
 
 

@@ -18,6 +18,7 @@ from m365lab.directory import (
     new_id,
 )
 from m365lab.exchange import Exchange, KnownPrincipal, Mailbox
+from m365lab.licences import BUSINESS_BASIC
 from m365lab.tenant import Tenant
 
 DOMAIN = "contoso.example"
@@ -45,7 +46,25 @@ _GRAPH_ROLES = {
     "User.Read.All": "df021288-bdef-4463-88db-98f22de89214",
     "Organization.Read.All": "498476ce-e0fe-48b0-b801-37ba7e2685c6",
     "RoleManagement.ReadWrite.Directory": "9e3f62cf-ca93-4989-b6ce-bf83c28f9fe8",
+    "Directory.ReadWrite.All": "19dbc75e-c2e2-444c-a770-ec69d8559fc7",
+    "User.ReadWrite.All": "741f803b-c850-494e-b5df-cde7c675a1ca",
+    "Domain.Read.All": "dbb9058a-0e50-45d7-ae91-66909b5d4664",
 }
+# Their ids are not among the facts, so the lab makes them up anew each time.
+_GRAPH_ROLES_WITHOUT_ID = (
+    "DelegatedPermissionGrant.ReadWrite.All",
+    "Policy.Read.All",
+    "Policy.ReadWrite.SecurityDefaults",
+    "RoleManagement.Read.Directory",
+)
+# Delegated permissions (facts 2): asked for by mistake in place of application ones.
+_EXCHANGE_SCOPES = {
+    "IMAP.AccessAsUser.All": "195adc35-e27b-454b-a7ed-1ecdffa1c09f",
+    "POP.AccessAsUser.All": "fb698133-92fa-453e-a9ed-688e10f2e5ac",
+    "SMTP.Send": "76faac2a-0f20-42f1-928a-50de5b9dbe52",
+    "Exchange.Manage": "ab4f2b77-0b06-4fc1-a9de-02113fc2ab7c",
+}
+_GRAPH_SCOPES = {"User.Read": "e1fe6dd8-ba31-4d61-89e7-88639da4683d"}
 # The ready-made application may do what a mailbox of any provider preset needs.
 _GRANTED = {
     EXCHANGE_APP_ID: ("IMAP.AccessAsApp", "POP.AccessAsApp", "SMTP.SendAsApp"),
@@ -83,19 +102,22 @@ def _resources(directory: Directory) -> None:
             "https://outlook.office.com",
             "https://ps.outlook.com",
         ],
+        permission_scopes=[AppRole(id_, value) for value, id_ in _EXCHANGE_SCOPES.items()],
     )
     graph = ServicePrincipal(
         new_id(),
         GRAPH_APP_ID,
         "Microsoft Graph",
-        app_roles=[AppRole(id_, value) for value, id_ in _GRAPH_ROLES.items()],
+        app_roles=[AppRole(id_, value) for value, id_ in _GRAPH_ROLES.items()]
+        + [AppRole(new_id(), value) for value in _GRAPH_ROLES_WITHOUT_ID],
         service_principal_names=["https://graph.microsoft.com"],
+        permission_scopes=[AppRole(id_, value) for value, id_ in _GRAPH_SCOPES.items()],
     )
     directory.service_principals = {exchange.id: exchange, graph.id: graph}
 
 
 def _people(tenant: Tenant) -> None:
-    licence = ["O365_BUSINESS_ESSENTIALS"]
+    licence = [BUSINESS_BASIC.part_number]
     for local, name, roles in (
         ("admin", "Ada Administrator", {GLOBAL_ADMINISTRATOR}),
         ("megan", "Megan Bowen", set()),
@@ -103,6 +125,7 @@ def _people(tenant: Tenant) -> None:
         ("lee", "Lee Gu", set()),
     ):
         user = User(new_id(), f"{local}@{DOMAIN}", name, secrets.token_urlsafe(12), True, list(licence), set(roles))
+        user.usage_location = "US"
         tenant.directory.users[user.id] = user
         tenant.exchange.mailboxes[user.upn] = Mailbox(user.upn, name, user.id)
     for local, name in (("notifications", "Notifications"), ("support", "Support")):

@@ -80,6 +80,9 @@ class Application:
     federated: list[FederatedCredential] = field(default_factory=list)
     is_public_client: bool = False
     tags: list[str] = field(default_factory=list)
+    notes: str = ""
+    created_by: str = ""
+    """Application id of the application that made it: its owner, for Application.ReadWrite.OwnedBy."""
 
 
 @dataclass
@@ -94,6 +97,9 @@ class ServicePrincipal:
     service_principal_names: list[str] = field(default_factory=list)
     directory_roles: set[str] = field(default_factory=set)
     """Role template ids, such as Exchange Administrator."""
+    permission_scopes: list[AppRole] = field(default_factory=list)
+    """`oauth2PermissionScopes`: what the resource offers to signed-in people's clients."""
+    tags: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -112,8 +118,12 @@ class DelegatedGrant:
     """`oauth2PermissionGrant`: delegated permissions that were consented to; useless to an app-only token."""
 
     client_id: str
+    """Object id of the client's service principal."""
     resource_id: str
     scopes: str
+    id: str = field(default_factory=new_id)
+    user_id: str = ""
+    """Whose consent it is; empty: an administrator's, for everybody."""
 
 
 @dataclass
@@ -126,6 +136,8 @@ class User:
     licences: list[str] = field(default_factory=list)
     """SKU part numbers, such as `O365_BUSINESS_ESSENTIALS`."""
     directory_roles: set[str] = field(default_factory=set)
+    usage_location: str = ""
+    """Country; a licence needs it."""
 
 
 @dataclass
@@ -154,6 +166,16 @@ class Directory:
 
     def principal_by_app_id(self, app_id: str) -> ServicePrincipal | None:
         return next((s for s in self.service_principals.values() if s.app_id == app_id), None)
+
+    def forget_principal(self, principal: ServicePrincipal) -> None:
+        """Deletes a service principal and everything that was granted to it or of it."""
+        del self.service_principals[principal.id]
+        gone = [a for a in self.assignments.values() if principal.id in {a.principal_id, a.resource_id}]
+        for assignment in gone:
+            del self.assignments[assignment.id]
+        self.delegated_grants[:] = [
+            g for g in self.delegated_grants if principal.id not in {g.client_id, g.resource_id}
+        ]
 
     def user(self, key: str) -> User | None:
         """By object id or user principal name."""

@@ -64,6 +64,10 @@ class Exchange:
         found = self.mailboxes.get(wanted)
         return found or next((m for m in self.mailboxes.values() if wanted in m.aliases), None)
 
+    def mailbox_of_user(self, user_id: str) -> Mailbox | None:
+        """By the object id of its user."""
+        return next((m for m in self.mailboxes.values() if m.user_id == user_id), None)
+
     def smtp_auth_off(self, mailbox: Mailbox) -> str:
         """Who switched SMTP AUTH off, "Mailbox" or "Tenant"; "" when it is on. The mailbox's own value wins."""
         if mailbox.smtp_auth_disabled is not None:

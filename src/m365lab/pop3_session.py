@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Callable
 
 from twisted.mail.pop3 import POP3
 
 from m365lab.access import Denied, Protocol, Visit, check
 from m365lab.faults import FaultName
-from m365lab.mailstore import Folder, Mailstore, Message
+from m365lab.mailstore import Mailstore, Message
 from m365lab.reactor import reactor
 from m365lab.smtp_words import FRONT
 from m365lab.tenant import Tenant
@@ -39,26 +40,23 @@ class Drop:
         self._messages = list(folder.messages.values())
         self._deleted: set[int] = set()
 
-    def listMessages(self, i: int | None = None) -> list[int] | int:
-        """Sizes in bytes; 0 for what was deleted in this session."""
-        if i is None:
-            return [0 if one in self._deleted else len(m.raw) for one, m in enumerate(self._messages)]
-        if i >= len(self._messages):
-            raise ValueError(i)
-        return 0 if i in self._deleted else len(self._messages[i].raw)
+    def listed(self) -> list[tuple[int, Message]]:
+        """What was not deleted in this session, with its number."""
+        return [(number, one) for number, one in enumerate(self._messages, 1) if number not in self._deleted]
 
     def message(self, number: int) -> Message:
         """By its number from 1. Raises `ValueError`."""
-        if not 1 <= number <= len(self._messages) or number - 1 in self._deleted:
+        if not 1 <= number <= len(self._messages) or number in self._deleted:
             raise ValueError(number)
         return self._messages[number - 1]
 
-    def getUidl(self, i: int) -> bytes:
-        return uidl(self._folder, self.message(i + 1))
+    def delete(self, number: int) -> None:
+        self.message(number)
+        self._deleted.add(number)
 
-    def deleteMessage(self, i: int) -> None:
-        self.message(i + 1)
-        self._deleted.add(i)
+    def unique_id(self, message: Message) -> bytes:
+        """Unique for good: the folder's UIDVALIDITY and the UID."""
+        return b"%d-%d" % (self._folder.uid_validity, message.uid)
 
     def undeleteMessages(self) -> None:
         self._deleted.clear()
@@ -66,8 +64,9 @@ class Drop:
     def sync(self) -> None:
         """Removes what was deleted: at QUIT and at no other end (RFC 1939 section 6)."""
         for number in self._deleted:
-            if self._messages[number].uid in self._folder.messages:
-                self._store.remove(self._folder, self._messages[number])
+            message = self._messages[number - 1]
+            if message.uid in self._folder.messages:
+                self._store.remove(self._folder, message)
         self._deleted.clear()
 
 
@@ -150,6 +149,20 @@ class Session(POP3):
     def do_APOP(self, *_: bytes) -> None:
         self.failResponse(_PROTOCOL_ERROR)
 
+    def do_STAT(self) -> None:
+        listed = self._drop.listed()
+        self.successResponse(b"%d %d" % (len(listed), sum(len(message.raw) for _, message in listed)))
+
+    def do_LIST(self, i: bytes | None = None) -> None:
+        self._list(i, lambda message: b"%d" % len(message.raw))
+
+    def do_UIDL(self, i: bytes | None = None) -> None:
+        self._list(i, self._drop.unique_id)
+
+    def do_DELE(self, i: bytes) -> None:
+        self._drop.delete(int(i))
+        self.successResponse(b"")
+
     def do_RETR(self, i: bytes) -> None:
         message = self._drop.message(int(i))
         self._send(message.raw)
@@ -170,13 +183,19 @@ class Session(POP3):
             raise ValueError("not signed in")
         return self.mbox
 
+    def _list(self, i: bytes | None, show: Callable[[Message], bytes]) -> None:
+        """One line for each message, or the answer for message `i` alone."""
+        if i is not None:
+            self.successResponse(b"%d %b" % (int(i), show(self._drop.message(int(i)))))
+            return
+        listed = self._drop.listed()
+        self.successResponse(b"%d messages" % len(listed))
+        for number, message in listed:
+            self.sendLine(b"%d %b" % (number, show(message)))
+        self.sendLine(b".")
+
     def _send(self, data: bytes) -> None:
         """A multi-line answer: dots doubled at the start of lines, and a line with a dot (RFC 1939 section 3)."""
         self.successResponse(b"")
         self.transport.write(_LINE_START_DOT.sub(b"..", data))
         self.sendLine(b"." if data.endswith(b"\n") else b"\r\n.")
-
-
-def uidl(folder: Folder, message: Message) -> bytes:
-    """Unique for good: the folder's UIDVALIDITY and the UID."""
-    return b"%d-%d" % (folder.uid_validity, message.uid)

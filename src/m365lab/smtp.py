@@ -102,7 +102,7 @@ class Connection(SMTP):
 
     async def push(self, status: AnyStr) -> None:
         if isinstance(status, str):
-            await super().push(words.INSTEAD.get(status, status))
+            await super().push(words.instead_of(status))
         else:
             await super().push(status)
 

@@ -45,13 +45,15 @@ FULL = (  # [I]
     f"Failed to process message due to a permanent exception with message Cannot submit message. [Hostname={HOST}]"
 )
 
+UNKNOWN_COMMAND = "500 5.3.3 Unrecognized command"  # [U]
+
 INSTEAD = {
     "220 Ready to start TLS": "220 2.0.0 SMTP server ready",  # [C]
     "250 OK": "250 2.0.0 OK",
     "221 Bye": "221 2.0.0 Service closing transmission channel",
     "354 End data with <CR><LF>.<CR><LF>": "354 Start mail input; end with <CRLF>.<CRLF>",
     "252 Cannot VRFY user, but will accept message and attempt delivery": "252 2.1.5 Cannot VRFY user",
-    "500 Error: bad syntax": "500 5.3.3 Unrecognized command",
+    "500 Error: bad syntax": UNKNOWN_COMMAND,
     "503 Error: send HELO first": "503 5.5.2 Send hello first",
     "503 Error: send EHLO first": "503 5.5.2 Send hello first",
     "503 Error: nested MAIL command": "503 5.5.2 Sender already specified",
@@ -62,6 +64,11 @@ INSTEAD = {
     "552 Error: message size exceeds fixed maximum message size": TOO_LARGE,
     "552 Error: Too much mail data": TOO_LARGE,
 }
+
+
+def instead_of(status: str) -> str:
+    """Exchange's words for a reply of aiosmtpd's. An unknown command is not repeated: it may hold line feeds."""
+    return UNKNOWN_COMMAND if status.startswith('500 Error: command "') else INSTEAD.get(status, status)
 
 
 def basic_disabled(now: datetime) -> str:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 from m365lab.clock import Clock
 from m365lab.directory import Directory
-from m365lab.exchange import Exchange
+from m365lab.exchange import Exchange, Mailbox
 from m365lab.faults import Faults
+from m365lab.licences import has_exchange
 from m365lab.limits import Limits
 from m365lab.tokens import Tokens
 
@@ -26,3 +27,8 @@ class Tenant:
 
     def __post_init__(self) -> None:
         self.tokens = Tokens(self.directory, self.clock)
+
+    def is_licensed(self, mailbox: Mailbox) -> bool:
+        """A user's mailbox needs a licence with Exchange in it; without one it is as good as gone."""
+        user = self.directory.users.get(mailbox.user_id)
+        return mailbox.shared or user is None or has_exchange(user.licences)

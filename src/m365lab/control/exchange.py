@@ -10,6 +10,7 @@ from starlette.requests import Request
 from m365lab.control.asking import Bad, Model, Table, body
 from m365lab.directory import User, new_id
 from m365lab.exchange import KnownPrincipal, Mailbox, RoleScope
+from m365lab.licences import BUSINESS_BASIC
 from m365lab.works import Works
 
 RIGHTS = {"full-access": "full_access", "send-as": "send_as", "send-on-behalf": "send_on_behalf"}
@@ -104,7 +105,8 @@ def _mailboxes(works: Works, routes: Table) -> None:
         if address.rsplit("@", 1)[-1] not in directory.domains:
             raise Bad(f"address: its domain is not of this tenant; use {' or '.join(directory.domains)}.")
         name = asked.name or address.partition("@")[0]
-        user = directory.user(address) or User(new_id(), address, name, enabled=not asked.shared)
+        licences = [] if asked.shared else [BUSINESS_BASIC.part_number]
+        user = directory.user(address) or User(new_id(), address, name, enabled=not asked.shared, licences=licences)
         directory.users[user.id] = user
         mailbox = exchange.mailboxes[address] = Mailbox(address, name, user.id, shared=asked.shared)
         return view(mailbox)

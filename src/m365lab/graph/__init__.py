@@ -17,16 +17,18 @@ from starlette.types import Receive, Scope, Send
 from m365lab.graph import attachments, delta, errors, folders, messages, sending
 from m365lab.graph.auth import READ, SEND, WRITE
 from m365lab.graph.desk import Desk, Endpoint, refusal, request_ids, stamped
+from m365lab.graph.directory import directory_routes
 from m365lab.post import PostOffice
 from m365lab.tenant import Tenant
 
 _KEY = re.compile(r"\('([^'/]*)'\)")
+_ALTERNATE_KEY = re.compile(r"\((\w+)='([^'/]*)'\)")
 
 
 def routes(tenant: Tenant, office: PostOffice) -> list[BaseRoute]:
     """The routes to mount under /v1.0 (and /beta)."""
     desk = Desk(tenant, office)
-    return [Mount("", app=_Service(desk, mail_routes(desk)))]
+    return [Mount("", app=_Service(desk, [*mail_routes(desk), *directory_routes(desk)]))]
 
 
 def mail_routes(desk: Desk) -> list[Route]:
@@ -78,9 +80,13 @@ class _Service:
         self._router = Router(routes, redirect_slashes=False, default=self._nothing)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """`/users('a')/messages('b')` is `/users/a/messages/b` ([D] OData 4.01 URL conventions 4.3.6)."""
+        """`/users('a')/messages('b')` is `/users/a/messages/b` ([D] OData 4.01 URL conventions 4.3.6).
+
+        An alternate key stays readable: `/applications(appId='a')` is `/applications/appId=a`.
+        """
         if scope["type"] == "http":
-            scope = dict(scope, path=_KEY.sub(r"/\1", scope["path"]))
+            path = _ALTERNATE_KEY.sub(r"/\1=\2", _KEY.sub(r"/\1", scope["path"]))
+            scope = dict(scope, path=path)
         await self._router(scope, receive, send)
 
     async def _nothing(self, scope: Scope, receive: Receive, send: Send) -> None:

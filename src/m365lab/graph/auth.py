@@ -78,9 +78,9 @@ def open_mailbox(tenant: Tenant, caller: Caller, key: str, needs: Collection[str
     mailbox = _mailbox(tenant, key)
     if not _may(tenant, caller, mailbox, needs):
         raise errors.access_denied()
-    if mailbox is not None:
+    if mailbox is not None and tenant.is_licensed(mailbox):
         return mailbox
-    if tenant.directory.user(key) is None:
+    if mailbox is None and tenant.directory.user(key) is None:
         raise errors.invalid_user(key)
     raise errors.no_mailbox()
 
@@ -96,5 +96,5 @@ def _may(tenant: Tenant, caller: Caller, mailbox: Mailbox | None, needs: Collect
 
 def _mailbox(tenant: Tenant, key: str) -> Mailbox | None:
     user = tenant.directory.user(key)
-    by_user = user and next((m for m in tenant.exchange.mailboxes.values() if m.user_id == user.id), None)
+    by_user = user and tenant.exchange.mailbox_of_user(user.id)
     return by_user or tenant.exchange.mailbox(key)

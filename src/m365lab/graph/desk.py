@@ -128,9 +128,22 @@ class Desk:
         """The route of an endpoint that concerns no mailbox; it checks its own rights."""
 
         async def serve(request: Request) -> Response:
-            return await self._serve(request, endpoint, None, ())
+            response = await self._serve(request, self._of_directory(endpoint), None, ())
+            response.headers["x-ms-resource-unit"] = "1"
+            return response
 
         return Route(path, serve, methods=[method])
+
+    def _of_directory(self, endpoint: Endpoint) -> Endpoint:
+        """The endpoint, with the directory's words for a query that is wrong."""
+
+        async def answer(call: Call) -> Response:
+            try:
+                return await endpoint(call)
+            except BadQuery as bad:
+                raise GraphError(400, "Request_UnsupportedQuery", str(bad)) from bad
+
+        return answer
 
     def open(self, method: str, path: str, endpoint: Callable[[Request], Awaitable[Response]]) -> Route:
         """The route of an endpoint that needs no token: its address is the key."""

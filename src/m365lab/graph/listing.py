@@ -10,7 +10,7 @@ from m365lab.graph import errors, odata
 from m365lab.graph.desk import Call
 from m365lab.graph.odata import BadQuery, Expression, Order, Schema
 
-_TAKEN = {"$select", "$top", "$skip", "$filter", "$orderby", "$count", "$format"}
+_TAKEN = {"$select", "$top", "$filter", "$orderby", "$count", "$format"}
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,17 @@ class Query:
     filter: Expression | None = None
     order: tuple[Order, ...] = ()
     count: bool = False
+    skip_option: str = "$skip"
 
 
-def read_query(call: Call, schema: Schema, *, default_top: int, most: int) -> Query:
-    """The query options. Raises `BadQuery`, or `GraphError` InefficientFilter."""
+def read_query(call: Call, schema: Schema, *, default_top: int, most: int, skip: str = "$skip") -> Query:
+    """The query options. Raises `BadQuery`, or `GraphError` InefficientFilter.
+
+    `skip` is the option that the next link carries: mail counts with `$skip`, the directory has `$skiptoken`.
+    """
     options = call.request.query_params
     for name in options:
-        if name.startswith("$") and name not in _TAKEN:
+        if name.startswith("$") and name not in _TAKEN | {skip}:
             raise BadQuery(f"The query option '{name}' is not imitated here.")
     filter_ = odata.parse_filter(options["$filter"], schema) if options.get("$filter") else None
     order = odata.parse_orderby(options["$orderby"], schema) if options.get("$orderby") else ()
@@ -36,7 +40,8 @@ def read_query(call: Call, schema: Schema, *, default_top: int, most: int) -> Qu
         check_order(filter_, order)
     return Query(
         top=odata.whole_number(options.get("$top", str(default_top)), "$top", 1, most),
-        skip=odata.whole_number(options.get("$skip", "0"), "$skip", 0, 10**9),
+        skip=odata.whole_number(options.get(skip, "0"), skip, 0, 10**9),
+        skip_option=skip,
         filter=filter_,
         order=order,
         count=odata.boolean(options.get("$count", "false"), "$count"),
@@ -71,6 +76,6 @@ def page(
     end = query.skip + query.top
     body["value"] = [show(item, False) for item in items[query.skip : end]]
     if end < len(items):
-        options = dict(call.request.query_params) | {"$skip": str(end)}
+        options = dict(call.request.query_params) | {query.skip_option: str(end)}
         body["@odata.nextLink"] = call.url(options)
     return body

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import email
 import email.header
+import email.message
 import email.policy
 import email.utils
 from collections.abc import Callable
@@ -131,8 +132,14 @@ def _date_test(name: str, rest: list[Any]) -> Test:
     return test
 
 
+def _header(message: Message) -> email.message.Message:
+    """The header alone; bytes outside ASCII are read as UTF-8 (RFC 6532)."""
+    text = message.raw.partition(b"\r\n\r\n")[0].decode("utf-8", "replace")
+    return email.message_from_string(text, policy=email.policy.compat32)
+
+
 def _values(message: Message, field: str) -> list[str]:
-    header = email.message_from_bytes(message.raw.partition(b"\r\n\r\n")[0], policy=email.policy.compat32)
+    header = _header(message)
     return [_decoded(str(value)) for value in header.get_all(field, [])]
 
 
@@ -145,7 +152,7 @@ def _decoded(value: str) -> str:
 
 def _readable(message: Message, *, with_header: bool) -> str:
     parsed = email.message_from_bytes(message.raw, policy=email.policy.compat32)
-    pieces = [_decoded(str(value)) for value in parsed.values()] if with_header else []
+    pieces = [_decoded(str(value)) for value in _header(message).values()] if with_header else []
     for part in parsed.walk():
         if part.get_content_maintype() == "text":
             content = part.get_payload(decode=True)
@@ -158,7 +165,7 @@ def _received_on(message: Message) -> date:
 
 
 def _sent_on(message: Message) -> date | None:
-    header = email.message_from_bytes(message.raw.partition(b"\r\n\r\n")[0], policy=email.policy.compat32)
+    header = _header(message)
     try:
         return email.utils.parsedate_to_datetime(str(header.get("Date", ""))).date()
     except ValueError:

@@ -59,6 +59,8 @@ class Entity:
                 here = children[number - 1]
             elif number != 1:
                 raise IndexError(number)
+            else:
+                here = inner
         return here
 
 
