@@ -9,8 +9,10 @@ from starlette.responses import Response
 from m365lab.directory import User, new_id
 from m365lab.exchange import Mailbox
 from m365lab.graph.desk import Call
-from m365lab.graph.directory import applications, principals, rights
+from m365lab.graph.directory import rights
+from m365lab.graph.directory.applications import shown as shown_application
 from m365lab.graph.directory.entities import bad_request, check_kind, listed, not_found, nothing, one, text_of
+from m365lab.graph.directory.principals import shown as shown_principal
 from m365lab.graph.directory.rights import demand
 from m365lab.graph.errors import GraphError
 from m365lab.graph.odata import Kind, Schema
@@ -156,9 +158,9 @@ async def directory_object(call: Call) -> Response:
     demand(call, rights.READ_APPLICATIONS)
     directory, key = call.tenant.directory, call.part("object")
     if key in directory.applications:
-        kind, row = "application", applications.shown(call, directory.applications[key])
+        kind, row = "application", shown_application(call, directory.applications[key])
     elif key in directory.service_principals:
-        kind, row = "servicePrincipal", principals.shown(call, directory.service_principals[key])
+        kind, row = "servicePrincipal", shown_principal(call, directory.service_principals[key])
     elif key in directory.users:
         kind, row = "user", shown(call, directory.users[key])
     else:

@@ -11,8 +11,11 @@ from starlette.responses import Response
 from m365lab.contoso import EXCHANGE_ADMINISTRATOR, GLOBAL_ADMINISTRATOR
 from m365lab.directory import ServicePrincipal, User
 from m365lab.graph.desk import Call
-from m365lab.graph.directory import people, principals, rights
+from m365lab.graph.directory import rights
 from m365lab.graph.directory.entities import bad_request, check_kind, listed, not_found, nothing, one, text_of
+from m365lab.graph.directory.people import shown as shown_user
+from m365lab.graph.directory.principals import principal_of
+from m365lab.graph.directory.principals import shown as shown_principal
 from m365lab.graph.directory.rights import demand
 from m365lab.graph.odata import Kind, Schema
 
@@ -105,7 +108,7 @@ async def member_of(call: Call) -> Response:
     demand(call, rights.READ_ROLES)
     rows = [
         {"@odata.type": "#microsoft.graph.directoryRole"} | _role(role)
-        for role in sorted(principals.principal_of(call).directory_roles)
+        for role in sorted(principal_of(call).directory_roles)
         if role in NAMES
     ]
     return listed(call, "directoryObjects", "directoryObject", rows, {})
@@ -153,7 +156,7 @@ def _role(role: str) -> dict[str, Any]:
 
 def _member(call: Call, holder: Holder) -> dict[str, Any]:
     is_user = isinstance(holder, User)
-    row = people.shown(call, holder) if isinstance(holder, User) else principals.shown(call, holder)
+    row = shown_user(call, holder) if isinstance(holder, User) else shown_principal(call, holder)
     return {"@odata.type": f"#microsoft.graph.{'user' if is_user else 'servicePrincipal'}"} | row
 
 
