@@ -60,7 +60,7 @@ class Denied:
     detail: str = ""
     mailbox: Mailbox | None = None
     visit: Visit | None = None
-    """For denials that a server may tell only later (a missing right, a switched off protocol): the visit as if allowed."""
+    """The visit as if allowed, for what a server may tell only later: a missing right, a protocol switched off."""
 
 
 def check(tenant: Tenant, protocol: Protocol, address: str, token: str) -> Visit | Denied:

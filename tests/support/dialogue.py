@@ -54,9 +54,9 @@ class Wire:
 
     def converse(self, dialogue: str, **values: str) -> None:
         """Plays a dialogue. Raises `AssertionError` at the first answer that differs."""
+        for name, value in values.items():
+            dialogue = dialogue.replace(f"{{{name}}}", value)
         for number, line in enumerate(filter(None, map(str.strip, dialogue.splitlines())), 1):
-            for name, value in values.items():
-                line = line.replace(f"{{{name}}}", value)
             if line.startswith("C:"):
                 self.send(line[2:].strip().encode() + b"\r\n")
             elif line.startswith("S:"):
