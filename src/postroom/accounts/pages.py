@@ -29,7 +29,7 @@ _FIRST_LINK = "first-administrator-link"
 @login_not_required
 @never_cache
 @sensitive_post_parameters("password")
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def sign_in(request: HttpRequest) -> HttpResponseBase:
     if not service.anybody():
         return render(request, "accounts/first_start.html")
@@ -60,7 +60,7 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 
 @login_not_required
 @never_cache
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def link(request: HttpRequest) -> HttpResponse:
     """Opening it shows a button; only the button's POST uses the link up."""
     form = LinkForm(request.POST or None)
@@ -83,7 +83,7 @@ def link(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @never_cache
 @sensitive_post_parameters("password")
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def first(request: HttpRequest) -> HttpResponse:
     """The first administrator introduces themself; the session remembers the link."""
     link_id = request.session.get(_FIRST_LINK)
@@ -106,7 +106,7 @@ def first(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @sensitive_post_parameters("current", "password")
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def password(request: HttpRequest) -> HttpResponse:
     person = person_of(request)
     form = PasswordForm(request.POST or None, has_password=person.has_usable_password())
@@ -125,7 +125,7 @@ def password(request: HttpRequest) -> HttpResponse:
 
 
 @needs("person.change")
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def people(request: HttpRequest) -> HttpResponse:
     form = PersonForm(request.POST or None)
     if request.method == "POST" and form.is_valid():

@@ -10,7 +10,7 @@ from django.urls import path
 from django.utils.text import slugify
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from postroom.accounts.access import actor_of, needs, person_of
 from postroom.accounts.audit import Actor
@@ -43,7 +43,7 @@ _FOR_MAILBOXES: dict[str, type[forms.Form]] = {"password": PasswordForm}
 @needs("credential.change")
 @never_cache
 @sensitive_post_parameters("secret-value", "password-value", "upload-password")
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def panel(request: HttpRequest, mailbox_id: int) -> HttpResponse:
     """What there is, and the forms to add one; which form was sent says its field `add`."""
     mailbox = service.get(mailbox_id)
@@ -86,7 +86,7 @@ def promote(request: HttpRequest, mailbox_id: int, credential_id: int) -> HttpRe
 
 
 @needs("mailbox.view")
-@require_GET
+@require_safe
 def public_part(request: HttpRequest, mailbox_id: int, credential_id: int) -> HttpResponse:
     """The certificate without its key, to upload to Azure."""
     credential = _of_mailbox(mailbox_id, credential_id)

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from postroom.accounts.access import actor_of, needs, person_of
 from postroom.core.faults import Fault
@@ -26,7 +26,7 @@ _RAW_SHOWN = 200_000
 
 @needs("mailbox.test")
 @never_cache
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def test(request: HttpRequest, mailbox_id: int) -> HttpResponse:
     """POST starts a proof; the page then asks for its stages until it is done."""
     mailbox = service.get(mailbox_id)
@@ -44,7 +44,7 @@ def test(request: HttpRequest, mailbox_id: int) -> HttpResponse:
 
 @needs("mailbox.test")
 @never_cache
-@require_GET
+@require_safe
 def stages(request: HttpRequest, mailbox_id: int) -> HttpResponse:
     """The part of the page that is asked for while a proof runs; without htmx, the page itself."""
     if not _by_htmx(request):
@@ -56,7 +56,7 @@ def stages(request: HttpRequest, mailbox_id: int) -> HttpResponse:
 
 
 @needs("mailbox.send")
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def send(request: HttpRequest, mailbox_id: int) -> HttpResponse:
     mailbox = service.get(mailbox_id)
     form = MailForm(request.POST or None, request.FILES or None)
@@ -75,7 +75,7 @@ def send(request: HttpRequest, mailbox_id: int) -> HttpResponse:
 
 @needs("mailbox.read")
 @never_cache
-@require_GET
+@require_safe
 def inbox(request: HttpRequest, mailbox_id: int) -> HttpResponse:
     """The page comes at once; the list, which has to be asked for, follows by htmx."""
     mailbox = service.get(mailbox_id)
@@ -91,7 +91,7 @@ def inbox(request: HttpRequest, mailbox_id: int) -> HttpResponse:
 
 @needs("mailbox.read")
 @never_cache
-@require_GET
+@require_safe
 def message(request: HttpRequest, mailbox_id: int) -> HttpResponse:
     """One message: headers, text, raw. HTML is shown as its source."""
     mailbox = service.get(mailbox_id)

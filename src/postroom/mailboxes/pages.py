@@ -8,7 +8,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from postroom.accounts.access import actor_of, needs, person_of
 from postroom.core.faults import Fault, Invalid
@@ -28,7 +28,7 @@ from postroom.mailboxes.surroundings import around
 
 
 @needs("mailbox.view")
-@require_GET
+@require_safe
 def list_mailboxes(request: HttpRequest) -> HttpResponse:
     """Health by the latest proofs; calls nobody."""
     search = request.GET.get("search", "").strip()
@@ -37,7 +37,7 @@ def list_mailboxes(request: HttpRequest) -> HttpResponse:
 
 
 @needs("mailbox.change")
-@require_GET
+@require_safe
 def choose_provider(request: HttpRequest) -> HttpResponse:
     """Microsoft 365 first, which this product is for; what imports make for themselves is left out."""
     offered = [provider for provider in providers.list_providers() if provider.slug != importing.PROVIDER]
@@ -46,7 +46,7 @@ def choose_provider(request: HttpRequest) -> HttpResponse:
 
 
 @needs("mailbox.change")
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def new(request: HttpRequest, slug: str) -> HttpResponse:
     provider = providers.get(slug)
     initial = asdict(providers.data_of(provider)) | {
@@ -74,7 +74,7 @@ def new(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @needs("mailbox.view")
-@require_GET
+@require_safe
 def show(request: HttpRequest, mailbox_id: int) -> HttpResponse:
     mailbox = service.get(mailbox_id)
     context = around(mailbox, person_of(request).role, "mailboxes:show") | {"copy_form": CopyForm(prefix="copy")}
@@ -86,7 +86,7 @@ def show(request: HttpRequest, mailbox_id: int) -> HttpResponse:
 
 
 @needs("mailbox.change")
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def edit(request: HttpRequest, mailbox_id: int) -> HttpResponse:
     mailbox = service.get(mailbox_id)
     form = _form(request, _provider_wanted(request, mailbox), initial_of(service.data_of(mailbox)))
@@ -145,7 +145,7 @@ def switch(request: HttpRequest, mailbox_id: int) -> HttpResponse:
 
 
 @needs("mailbox.change")
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def import_gateway(request: HttpRequest) -> HttpResponse:
     """The properties of an existing mail gateway, pasted (reference rows B8, B11)."""
     form = ImportForm(request.POST or None)

@@ -8,7 +8,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from postroom.accounts.access import actor_of, needs
 from postroom.core.faults import Fault, Invalid
@@ -17,7 +17,7 @@ from postroom.mailboxes.forms import ProviderForm, show_faults
 
 
 @needs("mailbox.view")
-@require_GET
+@require_safe
 def list_providers(request: HttpRequest) -> HttpResponse:
     search = request.GET.get("search", "").strip()
     context = {"providers": providers.list_providers(search), "search": search}
@@ -25,7 +25,7 @@ def list_providers(request: HttpRequest) -> HttpResponse:
 
 
 @needs("provider.change")
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def edit(request: HttpRequest, slug: str = "") -> HttpResponse:
     """Makes one, or changes the one named."""
     provider = providers.get(slug) if slug else None
