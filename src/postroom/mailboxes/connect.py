@@ -127,6 +127,7 @@ def evidence(
         claims=claims,
         recently_changed=now() - prepared.changed_at < _SPREADING,
         worked=worked,
+        by_password=whole.sign_in_by == "password",
         scoped=bool(roles) and prepared.scoped_roles.issuperset(roles),
     )
 

@@ -208,6 +208,9 @@ class _Proof:
             self._board.begin("read-back", f"waiting for the message, {waited:.0f} of up to {limit:.0f} s")
 
         raw = await search(reader, self._sought, patience=limit, poll=self._patience.poll, progress=progress)
+        if raw is None and self._board.state("message-sent") == "failed":
+            self._board.skip(("read-back",), "the message did not arrive, so it was not taken")
+            return None
         if raw is None:
             folder = self._prepared.whole.folder
             text = f"the message was sent, but did not appear in {folder} within {limit:.0f} seconds"

@@ -43,6 +43,8 @@ class Evidence:
     """What succeeded in this proof: "token", and `f"{service}-{step}"` such as "smtp-data" or "imap-folder"."""
     scoped: bool = False
     """The application's rights come from RBAC for Applications: its token rightly has no roles (facts 4.3)."""
+    by_password: bool = False
+    """The mailbox signs in with a password, so there is neither token nor service principal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ def narrow(found: Fault, answer: Answer, evidence: Evidence) -> Finding:
     role = _role_for(answer)
     if not found.vague:
         return Finding(found, role=role)
+    if evidence.by_password and found.id in _PASSWORD_REFUSED:
+        return Finding(fault(_PASSWORD_REFUSED[found.id]), ("The mailbox signs in with a password",))
     if evidence.claims is not None:
         # Graph does not know what Exchange's list of service principals holds.
         about = replace(evidence, service_principal_id="") if answer.service is Service.GRAPH else evidence
@@ -169,6 +173,13 @@ def _graph_denied(found: Fault, evidence: Evidence) -> Finding:
     roles = ", ".join(sorted(evidence.claims.roles))
     return Finding(fault("graph-out-of-scope"), (f"The token's roles are {roles}",))
 
+
+_PASSWORD_REFUSED = {
+    "smtp-sign-in-refused": "smtp-password-refused",
+    "imap-sign-in-refused": "password-refused",
+    "pop-sign-in-refused": "password-refused",
+}
+"""Exchange refuses a password over IMAP and POP3 in the same words as a token."""
 
 _BY_WHAT_WORKED: Mapping[str, Callable[[Fault, Evidence], Finding]] = MappingProxyType(
     {

@@ -263,6 +263,7 @@ SAID: list[tuple[str, Answer]] = [
     ("folder-missing", imap("NO", "[NONEXISTENT] Unknown Mailbox: Requests (Failure)", Step.FOLDER)),
     ("folder-missing", imap("NO", "Mailbox doesn't exist: Requests", Step.FOLDER)),
     ("folder-missing", imap("NO", "The requested folder doesn't exist.", Step.FOLDER)),
+    ("folder-missing", imap("NO", "The requested folder could not be found.", Step.FOLDER)),
     ("not-arrived", imap("not-arrived", "the message was sent, but did not appear in INBOX", Step.READ)),
     (
         "graph-send-as-denied",
