@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
 import sys
@@ -71,7 +72,8 @@ async def _serve(lab: Lab, place: Path, *, as_json: bool) -> None:
             signal.signal(name, lambda *_: loop.call_soon_threadsafe(stopping.set))
     await lab.start()
     described = lab.describe()
-    running.announce(place, described)
+    with contextlib.suppress(OSError):  # a home that is read-only: --control names the lab then
+        running.announce(place, described)
     typer.echo(json.dumps(described) if as_json else _greeting(described))
     sys.stdout.flush()
     try:

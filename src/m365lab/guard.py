@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from starlette.requests import Request
 
 COOKIE = "m365lab_key"
+_READING = frozenset({"GET", "HEAD"})
+_OWN_PAGES = frozenset({"none", "same-origin"})
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,8 @@ class Guard:
         host = urllib.parse.urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
         if host not in self.names:
             return f"Host {host!r} is not a name of this lab: use {', '.join(self.names)}."
-        if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
-            return "Another site's page may not use the lab: open the lab's own page."
+        if request.method not in _READING and request.headers.get("sec-fetch-site", "none") not in _OWN_PAGES:
+            return "Another site's page may not change the lab: open the lab's own page."
         if self.is_open or self.knows(_bearer(request)):
             return ""
         if cookie and self.knows(request.cookies.get(COOKIE, "")):

@@ -31,7 +31,13 @@ _PAUSE = 0.3
 """Seconds between a change and the write, which gathers the changes that follow."""
 
 
-class KeptMessage(pydantic.BaseModel):
+class KeptModel(pydantic.BaseModel):
+    """Refuses fields that it does not know, so that a new one of the tenant is not lost in silence."""
+
+    model_config = pydantic.ConfigDict(extra="forbid")
+
+
+class KeptMessage(KeptModel):
     file: str
     received_at: float
     flags: set[str]
@@ -44,7 +50,7 @@ class KeptMessage(pydantic.BaseModel):
     categories: list[str] = []
 
 
-class KeptFolder(pydantic.BaseModel):
+class KeptFolder(KeptModel):
     name: str
     well_known: str
     id: str
@@ -53,7 +59,7 @@ class KeptFolder(pydantic.BaseModel):
     messages: list[KeptMessage]
 
 
-class KeptMailbox(pydantic.BaseModel):
+class KeptMailbox(KeptModel):
     address: str
     name: str
     user_id: str
@@ -71,20 +77,20 @@ class KeptMailbox(pydantic.BaseModel):
     folders: list[KeptFolder]
 
 
-class KeptGone(pydantic.BaseModel):
+class KeptGone(KeptModel):
     file: str
     sender: str
     recipients: list[str]
     at: float
 
 
-class KeptReady(pydantic.BaseModel):
+class KeptReady(KeptModel):
     application_id: str
     secret_id: str
     mailbox: str
 
 
-class Kept(pydantic.BaseModel):
+class Kept(KeptModel):
     """The index. `format` rises when a field changes its meaning."""
 
     format: int = 1
@@ -93,7 +99,8 @@ class Kept(pydantic.BaseModel):
     mailboxes: list[KeptMailbox]
     principals: list[KnownPrincipal]
     scopes: list[RoleScope]
-    smtp_auth_disabled: bool
+    switches: dict[str, bool]
+    """The organisation's settings."""
     gone: list[KeptGone]
     ready: KeptReady | None
 
@@ -111,7 +118,7 @@ def load(folder: Path) -> tuple[Tenant, ReadyMade | None, list[Gone]]:
     """The kept tenant, its ready-made application, and the mail that left it. Raises `Unreadable`."""
     try:
         kept = Kept.model_validate_json((folder / INDEX).read_bytes())
-        tenant = Tenant(kept.directory, Exchange({}, kept.principals, kept.scopes, kept.smtp_auth_disabled))
+        tenant = Tenant(kept.directory, Exchange({}, kept.principals, kept.scopes, **kept.switches))
         tenant.tokens.use_key(kept.signing_key)
         for mailbox in kept.mailboxes:
             tenant.exchange.mailboxes[mailbox.address] = _mailbox(folder / MESSAGES, mailbox)
@@ -201,7 +208,7 @@ def _kept(tenant: Tenant, office: PostOffice, ready: ReadyMade | None, keep: Cal
         mailboxes=[_kept_mailbox(mailbox, keep) for mailbox in exchange.mailboxes.values()],
         principals=exchange.principals,
         scopes=exchange.scopes,
-        smtp_auth_disabled=exchange.smtp_auth_disabled,
+        switches={name: value for name, value in vars(exchange).items() if isinstance(value, bool)},
         gone=[KeptGone(file=keep(g.raw), sender=g.sender, recipients=list(g.recipients), at=g.at) for g in office.gone],
         ready=KeptReady(application_id=ready.application.id, secret_id=ready.secret.key_id, mailbox=ready.mailbox)
         if ready

@@ -23,12 +23,15 @@ class Running:
 
 
 def place(folder: Path | None) -> Path:
-    """The file for a lab with this state folder; without one, the user's own run-time directory."""
-    return (folder or platformdirs.user_runtime_path("m365lab")) / _FILE
+    """The file for a lab with this state folder; without one, in the user's own state directory."""
+    return (folder or platformdirs.user_state_path("m365lab")) / _FILE
 
 
 def announce(path: Path, described: dict[str, Any]) -> None:
-    """Writes the file, readable by its owner only. The lab that was started last is the one that is found."""
+    """Writes the file, readable by its owner only. The lab that was started last is the one that is found.
+
+    Raises `OSError` where nothing can be written.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     values = {"pid": os.getpid()} | {name: described[name] for name in ("control", "control_key", "ca_file")}
     fresh = path.with_suffix(f".{os.getpid()}")

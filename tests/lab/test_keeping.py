@@ -22,6 +22,7 @@ def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
         lab.control("POST", "/mailboxes", {"address": "orders@contoso.example"})
         lab.control("PATCH", INBOX, {"imap_enabled": False, "quota": 1_000_000})
         lab.control("DELETE", f"/applications/{lab.application['client_id']}/roles/graph/Mail.Send")
+        lab.control("PATCH", "/exchange", {"smtp_auth_disabled": True})
         before, described = lab.control("GET", "/state"), lab.described
         message = lab.control("GET", f"{INBOX}/messages")[0]
         raw = lab.control("GET", f"{INBOX}/messages/{message['id']}/raw")
@@ -32,6 +33,7 @@ def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
             assert lab.described[name] == described[name]
         after = lab.control("GET", "/state")
         assert after["mailboxes"] == before["mailboxes"]
+        assert after["exchange"] == before["exchange"]
         assert after["applications"] == before["applications"]
         assert lab.control("GET", f"{INBOX}/messages") == [message]
         assert lab.control("GET", f"{INBOX}/messages/{message['id']}/raw") == raw

@@ -56,7 +56,7 @@ class RunningLab:
                 stderr=errors,
                 text=True,
                 # Where the lab announces itself: not where a lab that a person runs does.
-                env=os.environ | {"XDG_RUNTIME_DIR": self._own.name},
+                env=os.environ | {"XDG_STATE_HOME": self._own.name},
             )
         described = json.loads(self._first_line() or self._fail())
         self.described: dict[str, Any] = dict(described)
