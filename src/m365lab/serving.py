@@ -21,7 +21,6 @@ from m365lab.imap import start_imap
 from m365lab.keeping import Keeper
 from m365lab.listening import Listener
 from m365lab.pop3 import start_pop3
-from m365lab.pop3 import start_pop3
 from m365lab.post import HOST, PostOffice
 from m365lab.resetting import Beginning
 from m365lab.smtp import start_smtp
