@@ -43,9 +43,11 @@ class GraphCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Add:
-    """A change to a list, PowerShell's `@{Add=...}`: what is in the list already stays."""
+class Change:
+    """A change to a list, PowerShell's `@{Add=...}` or `@{Remove=...}`: the rest of the list stays."""
 
+    how: str
+    """`add` or `remove`."""
     values: tuple[str, ...]
 
 
@@ -82,8 +84,8 @@ def to_data(call: Call) -> dict[str, Any]:
 def _fill(value: Any, known: Mapping[str, str]) -> Any:
     if isinstance(value, str):
         return _HOLE.sub(lambda hole: _known(hole.group(1), known), value)
-    if isinstance(value, Add):
-        return Add(tuple(_fill(one, known) for one in value.values))
+    if isinstance(value, Change):
+        return Change(value.how, tuple(_fill(one, known) for one in value.values))
     if isinstance(value, Mapping):
         return {key: _fill(one, known) for key, one in value.items()}
     if isinstance(value, Sequence):
@@ -99,14 +101,14 @@ def _known(name: str, known: Mapping[str, str]) -> str:
 
 
 def _data(value: Any) -> Any:
-    return {"add": list(value.values)} if isinstance(value, Add) else value
+    return {value.how: list(value.values)} if isinstance(value, Change) else value
 
 
 def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "$true" if value else "$false"
-    if isinstance(value, Add):
-        return "@{Add=" + ",".join(value.values) + "}"
+    if isinstance(value, Change):
+        return f"@{{{value.how.capitalize()}={','.join(value.values)}}}"
     if isinstance(value, str) or not isinstance(value, Sequence):
         text = str(value)
         return f'"{text}"' if " " in text else text

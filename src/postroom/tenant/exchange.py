@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import httpx2
 
 from postroom.microsoft.answers import Answer, Refused, Service, Step
-from postroom.tenant.calls import Add, Cmdlet
+from postroom.tenant.calls import Change, Cmdlet
 from postroom.tenant.graph import TokenOf
 from postroom.tenant.web import Web, request_id, retry_after
 
@@ -81,8 +81,9 @@ class RestExchange:
 
 def as_json(value: Any) -> Any:
     """A parameter as InvokeCommand takes it: a hash table says its type (facts 4.4)."""
-    if isinstance(value, Add):
-        return {"@odata.type": _HASH_TABLE, "add": value.values[0] if len(value.values) == 1 else list(value.values)}
+    if isinstance(value, Change):
+        values = value.values[0] if len(value.values) == 1 else list(value.values)
+        return {"@odata.type": _HASH_TABLE, value.how: values}
     if isinstance(value, Sequence) and not isinstance(value, str):
         return list(value)
     return value

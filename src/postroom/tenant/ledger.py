@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from postroom.tenant.calls import Add, Call, Cmdlet, GraphCall
+from postroom.tenant.calls import Call, Change, Cmdlet, GraphCall
 from postroom.tenant.steps import Step
 
 
@@ -59,7 +59,7 @@ def _in_exchange(call: Cmdlet) -> Entry | None:
             detail = {"mailbox": given["Identity"], "trustee": given["Trustee"]}
             return Entry("send-as", f"{given['Identity']} {given['Trustee']}", detail)
         case "Set-Mailbox":
-            added: Add = given["GrantSendOnBehalfTo"]
+            added: Change = given["GrantSendOnBehalfTo"]
             detail = {"mailbox": given["Identity"], "trustee": added.values[0]}
             return Entry("send-on-behalf", f"{given['Identity']} {added.values[0]}", detail)
         case "Set-CASMailbox":

@@ -49,9 +49,9 @@ class Errands(Generic[_Event]):
         self._queue.put_nowait(errand)
         return await errand.done
 
-    async def during(self, work: Coroutine[Any, Any, None]) -> AsyncGenerator[_Event | Errand[Any], None]:
-        """Events and errands of `work` until it ends; raises what it raises."""
-        task = asyncio.ensure_future(work)
+    async def during(self, work: Callable[[], Coroutine[Any, Any, None]]) -> AsyncGenerator[_Event | Errand[Any], None]:
+        """Events and errands of `work()` until it ends; raises what it raises."""
+        task = asyncio.ensure_future(work())
         task.add_done_callback(lambda _: self._queue.put_nowait(None))
         try:
             while (item := await self._queue.get()) is not None:

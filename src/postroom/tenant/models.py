@@ -62,13 +62,15 @@ class Run(models.Model):
 
     plan = models.ForeignKey(ShownPlan, on_delete=models.CASCADE, related_name="runs")
     by = models.CharField(max_length=254)
+    worker = models.CharField(max_length=120)
+    """Host and process that does it."""
     started_at = models.DateTimeField(auto_now_add=True)
     touched_at = models.DateTimeField(auto_now=True)
     """Last sign of life: an unfinished run that gives none has died with its process."""
     finished_at = models.DateTimeField(null=True)
     passed = models.BooleanField(null=True)
     steps = models.JSONField(default=list)
-    """`[{"key", "title", "state": "waiting|running|done|failed|skipped", "detail", "diagnosis"}]`"""
+    """`[{"key", "title", "state": "planned|running|waiting|done|failed|skipped", "detail", "diagnosis"}]`"""
     trips = models.JSONField(default=dict)
     """`{"total", "dependent"}`: HTTP round trips."""
 

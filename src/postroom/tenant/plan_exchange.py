@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from postroom.tenant.calls import CLIENT_ID, PRINCIPAL_ID, Add, Call, Cmdlet, GraphCall
+from postroom.tenant.calls import CLIENT_ID, PRINCIPAL_ID, Call, Change, Cmdlet, GraphCall
 from postroom.tenant.needs import needs_exchange_principal, needs_full_access, scoped_roles
 from postroom.tenant.observed import MailboxSeen, Observed, UserSeen
 from postroom.tenant.rights import Right
@@ -182,7 +182,7 @@ def _people(mailbox: WantedMailbox, seen: MailboxSeen | None) -> Iterator[Step]:
             yield _for_person("send-as", address, person, f"Let {person} send as {address}", "Send As", call)
     absent = tuple(one for one in mailbox.send_on_behalf if not (seen and one in seen.send_on_behalf))
     for person in absent:
-        call = Cmdlet("Set-Mailbox", {"Identity": address, "GrantSendOnBehalfTo": Add((person,))})
+        call = Cmdlet("Set-Mailbox", {"Identity": address, "GrantSendOnBehalfTo": Change("add", (person,))})
         title = f"Let {person} send on behalf of {address}"
         yield _for_person("on-behalf", address, person, title, "Send on Behalf", call)
 
@@ -240,6 +240,7 @@ def _further_senders(observed: Observed, mailbox: WantedMailbox, seen: MailboxSe
 def _switches(
     wanted: Wanted, observed: Observed, mailbox: WantedMailbox, seen: MailboxSeen | None
 ) -> Iterator[Step | Finding]:
+    # Of a new mailbox nothing is taken for granted: the organisation's mailbox plan may switch protocols off.
     parameters: dict[str, object] = {}
     findings: list[Finding] = []
     fix = f"Set-CASMailbox -Identity {mailbox.address}"
@@ -247,8 +248,8 @@ def _switches(
         parameters["SmtpClientAuthenticationDisabled"] = False
         findings.append(Finding(*fault, f"{fix} -SmtpClientAuthenticationDisabled $false"))
     for by, parameter, is_on in (
-        (ReadBy.IMAP, "ImapEnabled", seen.imap if seen else True),
-        (ReadBy.POP, "PopEnabled", seen.pop if seen else True),
+        (ReadBy.IMAP, "ImapEnabled", bool(seen and seen.imap)),
+        (ReadBy.POP, "PopEnabled", bool(seen and seen.pop)),
     ):
         if wanted.reads(by) and not is_on:
             parameters[parameter] = True
