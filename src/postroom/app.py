@@ -2,6 +2,7 @@
 
     operate                    running it: serve, demo, lab, migrate, keys
     console, api, cli          the shells: pages, REST, commands; the rooms hang their doors into them
+    outbox                     accept, keep, pace, send, record
     mailboxes                  configurations, providers, credentials, proof
     accounts                   people, roles, audit log
     transports                 SMTP and Graph out; IMAP, POP3 and Graph in
@@ -17,6 +18,7 @@ from __future__ import annotations
 ROOMS = (
     "postroom.accounts",
     "postroom.mailboxes",
+    "postroom.outbox",
     "postroom.tenant",
     "postroom.console",
 )
