@@ -9,9 +9,11 @@ from django.db import transaction
 
 from postroom.accounts import audit
 from postroom.accounts.audit import Actor
-from postroom.mailboxes import credentials
+from postroom.mailboxes import connect, credentials
 from postroom.mailboxes.credentials import CredentialView
-from postroom.mailboxes.models import Application
+from postroom.mailboxes.known_clouds import known_clouds
+from postroom.mailboxes.models import Application, Credential
+from postroom.microsoft.claims import Claims
 
 
 def find(cloud: str, tenants: Collection[str], client_id: str) -> Application | None:
@@ -50,6 +52,14 @@ def keep(
     row.save()
     credentials.forget_tokens(row)
     return row
+
+
+def prove_credential(credential_id: int) -> Claims:
+    """The claims of a token for Exchange that this credential alone has proved. Raises `Refused`, `Fault`."""
+    row = Credential.objects.select_related("application").get(pk=credential_id)
+    clouds = known_clouds()
+    resource = clouds[row.application.cloud].exchange_resource if row.application else ""
+    return connect.token_by(row, resource).claims
 
 
 def credentials_of(application: Application) -> list[CredentialView]:

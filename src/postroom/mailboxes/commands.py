@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -15,10 +15,12 @@ from postroom.cli import output
 from postroom.cli.output import JsonFlag
 from postroom.mailboxes import credentials, importing, proofs, service
 from postroom.mailboxes.field_options import takes_fields
-from postroom.mailboxes.models import Mailbox
 from postroom.mailboxes.proof import Patience
 from postroom.mailboxes.stages import TITLES, Stage
 from postroom.mailboxes.values import MailboxData
+
+if TYPE_CHECKING:
+    from postroom.mailboxes.models import Mailbox
 
 app = typer.Typer(no_args_is_help=True, help=__doc__)
 

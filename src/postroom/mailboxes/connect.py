@@ -12,6 +12,7 @@ from postroom.core.encryption import CannotOpen
 from postroom.core.faults import Fault
 from postroom.core.settings import settings
 from postroom.mailboxes import credentials, service
+from postroom.mailboxes.known_clouds import known_clouds
 from postroom.mailboxes.models import Credential, CredentialKind, Mailbox
 from postroom.mailboxes.token_source import token_source
 from postroom.mailboxes.values import Effective, Server
@@ -25,6 +26,7 @@ from postroom.microsoft.tokens import (
     CredentialSecret,
     FederatedFile,
     ManagedIdentity,
+    TokenSource,
 )
 from postroom.transports.base import (
     Anonymous,
@@ -79,6 +81,22 @@ def ready(mailbox: Mailbox) -> Ready:
     changed = max([mailbox.changed_at, *(row.created_at for row in rows)])
     scoped = frozenset(mailbox.application.scoped_roles) if mailbox.application else frozenset()
     return Ready(mailbox.pk, whole, identity, password, changed, scoped)
+
+
+def token_by(credential: Credential, resource: str) -> AccessToken:
+    """A token that this very credential proves, whatever others the application has; asked for anew.
+
+    Raises `Refused` with Entra's answer, `Fault` when the credential cannot be opened.
+    """
+    application = credential.application
+    cloud = known_clouds().get(application.cloud) if application else None
+    if application is None or cloud is None:
+        raise Fault(f"the credential {credential} proves no application of a known cloud", "choose another credential")
+    secret = _secret(credential, _opened(credential))
+    identity = ApplicationIdentity(
+        cloud, application.tenant, str(application.client_id), (secret,), proxy=settings().proxy
+    )
+    return TokenSource().get(identity, resource)
 
 
 def send_route(prepared: Ready, wrap: Wrap | None = None) -> SendRoute:

@@ -21,9 +21,10 @@ from postroom.cli.output import JsonFlag
 from postroom.core.faults import Fault, Invalid
 from postroom.mailboxes import credentials, service
 from postroom.mailboxes.credentials import CredentialView
-from postroom.mailboxes.models import CredentialKind
 
 app = typer.Typer(no_args_is_help=True, help=__doc__)
+
+_KINDS = "secret (the default with OAuth), certificate, federated-file, managed-identity, or password."
 
 Which = Annotated[str, typer.Argument(help="Name, address or number of the mailbox.")]
 Number = Annotated[int, typer.Argument(help="The credential's number; see `postroom credential list`.")]
@@ -43,9 +44,7 @@ def list_credentials(mailbox: Which, json: JsonFlag = False) -> None:
 @app.command("add")
 def add(
     mailbox: Which,
-    kind: Annotated[
-        CredentialKind | None, typer.Option(help="What it is; a secret for an application, else a password.")
-    ] = None,
+    kind: Annotated[str, typer.Option(help=_KINDS)] = "",
     file: Annotated[Path | None, typer.Option(help="Read it from this file (PEM or PFX for a certificate).")] = None,
     env: Annotated[str, typer.Option(help="Read it from this environment variable.")] = "",
     expires: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="When it ends, in UTC.")] = None,
@@ -57,16 +56,16 @@ def add(
     """Add a credential beside the one in use. Without --file or --env it is read from standard input or asked for."""
     row = service.find(mailbox)
     owner = credentials.owner_of(row)
-    kind = kind or (CredentialKind.SECRET if row.sign_in_by == "oauth" else CredentialKind.PASSWORD)
-    if kind == CredentialKind.CERTIFICATE:
+    kind = kind or ("secret" if row.sign_in_by == "oauth" else "password")
+    if kind == "certificate":
         if file is None:
             raise Invalid({"--file": ["is missing; name the PEM or PFX file with certificate and key"]})
         password = os.environ.get(password_env, "") if password_env else ""
         view = credentials.upload_certificate(owner, file.read_bytes(), password, actor())
     else:
-        value = path or identity if kind.value in {"federated-file", "managed-identity"} else _secret(file, env)
+        value = path or identity if kind in {"federated-file", "managed-identity"} else _secret(file, env)
         ends = expires.replace(tzinfo=UTC) if expires else None
-        view = credentials.add(owner, kind.value, value, ends, actor())
+        view = credentials.add(owner, kind, value, ends, actor())
     _done(view, "is added", json)
 
 

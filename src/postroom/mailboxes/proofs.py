@@ -109,7 +109,9 @@ def _run(row: Proof, mailbox: Mailbox, by: Actor, patience: Patience | None, wat
 
     try:
         _follow(prove(connect.ready(mailbox), row.recipient, patience), tell)
-    except Fault as fault:
+    except Fault as fault:  # it cannot even begin
+        for name in stages:
+            tell(Stage(name, "skipped", "not reached"))
         tell(Stage("resolve", "failed", f"{fault}: {fault.fix}" if fault.fix else str(fault)))
     except Exception:
         _log.exception("proof %s of mailbox %s ended in a fault of Postroom", row.pk, mailbox.pk)

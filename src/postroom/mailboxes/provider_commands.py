@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,8 +12,10 @@ from postroom.cli import output
 from postroom.cli.output import JsonFlag
 from postroom.core.faults import Invalid
 from postroom.mailboxes import providers
-from postroom.mailboxes.models import Provider
 from postroom.mailboxes.values import ProviderData
+
+if TYPE_CHECKING:
+    from postroom.mailboxes.models import Provider
 
 app = typer.Typer(no_args_is_help=True, help=__doc__)
 

@@ -71,8 +71,8 @@ class World:
             credentials.add(credentials.owner_of(mailbox), "secret", given, None, BY)
         return service.get(mailbox.pk)
 
-    def prove(self, mailbox: Mailbox, to: str = PERSON, patience: Patience = AT_ONCE) -> Proof:
-        return proofs.run(mailbox.pk, to, BY, patience=patience)
+    def prove(self, mailbox: Mailbox, patience: Patience = AT_ONCE) -> Proof:
+        return proofs.run(mailbox.pk, PERSON, BY, patience=patience)
 
     def fault(self, name: str, times: int | None = None, **values: Any) -> None:
         self.lab.control("PUT", f"/faults/{name}", {"times": times, "values": values})

@@ -109,12 +109,17 @@ def certificate_not_uploaded(world: World) -> Mailbox:
     return mailbox
 
 
-def federated(content: str | None) -> Arrange:
+def federated(subject: str | None, **claims: Any) -> Arrange:
+    """A federated token file for this subject, or none; the application trusts the subject "postroom"."""
+
     def arrange(world: World) -> Mailbox:
         mailbox = world.mailbox(secret="")
         file = world.home / "token"
-        if content is not None:
-            file.write_text(world.lab.control("POST", "/federated-token", {"subject": content})["token"])
+        if subject is not None:
+            issued = world.lab.control("POST", "/federated-token", {"subject": subject} | claims)
+            file.write_text(issued["token"])
+            trusted = {"issuer": issued["issuer"], "subject": "postroom"}
+            world.lab.control("POST", f"/applications/{world.application}/federated", trusted)
         credentials.add(credentials.owner_of(mailbox), "federated-file", str(file), None, BY)
         return mailbox
 
@@ -165,6 +170,14 @@ def graph_fault(name: str, **values: Any) -> Arrange:
     return arrange
 
 
+def limited_graph(**values: int) -> Arrange:
+    def arrange(world: World) -> Mailbox:
+        world.lab.control("PATCH", "/limits", values)
+        return world.mailbox(provider="microsoft-365-graph")
+
+    return arrange
+
+
 EXCHANGE_SP = {"send-sign-in": "exchange-service-principal", "read-sign-in": "exchange-service-principal"}
 
 ROWS: list[tuple[Arrange, dict[str, str]]] = [
@@ -186,6 +199,8 @@ ROWS: list[tuple[Arrange, dict[str, str]]] = [
     (cloud(exchange_resource="https://no.such.resource.example"), {"token": "entra-resource-missing"}),
     (certificate_not_uploaded, {"token": "entra-certificate-unknown"}),
     (federated("somebody else"), {"token": "entra-federation-unmatched"}),
+    (federated("postroom", lifetime=-600), {"token": "entra-assertion-time"}),
+    (federated("postroom", audience="api://elsewhere"), {"token": "entra-federation-unmatched"}),
     (federated(None), {"token": "credential-unusable"}),
     (struck("conditional-access"), {"token": "entra-conditional-access"}),
     (disabled_application, {"token": "entra-application-disabled"}),
@@ -237,7 +252,15 @@ ROWS: list[tuple[Arrange, dict[str, str]]] = [
     (struck("imap-throttled", milliseconds=50), {"folder": "imap-throttled"}),
     (typed(folder="No such folder"), {"folder": "folder-missing"}),
     (typed(folder="Drafts"), {"read-back": "not-arrived"}),
+    (limited(recipients_per_message=1), {"message-sent": "too-many-recipients"}),
+    (
+        reply("rcpt", "550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found by SMTP address lookup"),
+        {"message-sent": "recipient-unknown"},
+    ),
+    (reply("auth", "501 5.5.124 Invalid XOAUTH2 auth data"), {"send-sign-in": "smtp-xoauth2-malformed"}),
+    (reply("data", "571 5.9.9 Something new"), {"message-sent": "unknown"}),
     # Graph
+    (limited_graph(recipients_per_day=0), {"message-sent": "graph-daily-quota"}),
     (
         typed(provider="microsoft-365-graph", default_sender="adele@contoso.example"),
         {"message-sent": "graph-send-as-denied"},

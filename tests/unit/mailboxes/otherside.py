@@ -15,7 +15,7 @@ from postroom.mailboxes import connect, mailing, proof
 from postroom.microsoft.answers import Answer, Refused, Service, Step
 from postroom.microsoft.claims import AccessToken, Claims
 from postroom.microsoft.tokens import ApplicationIdentity
-from postroom.transports.base import Accepted, Folder, Item, OAuth, Observer, ReadRoute, SendResult, SendRoute
+from postroom.transports.base import Accepted, Folder, Item, OAuth, Observer, ReadRoute, SendResult, SendRoute, nobody
 
 ROLES = ("SMTP.SendAsApp", "IMAP.AccessAsApp")
 AUTH_FAILED = Answer(Service.SMTP, Step.SIGN_IN, "535", "5.7.3 Authentication unsuccessful [x]", enhanced="5.7.3")
@@ -50,6 +50,7 @@ class OtherSide:
         monkeypatch.setattr(mailing, "token_source", lambda: self)
         monkeypatch.setattr(mailing, "open_sender", lambda route, observer: _Sender(self, route, observer))
         monkeypatch.setattr(proof, "open_reader", lambda route, observer: _Reader(self, route, observer))
+        monkeypatch.setattr(mailing, "open_reader", lambda route: _Reader(self, route, nobody))
 
     def get(self, identity: ApplicationIdentity, resource: str, *, force: bool = False) -> AccessToken:
         self.tokens += 1
