@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from m365lab.exchange import Mailbox
+from m365lab.exchange import Mailbox, RoleScope
+from m365lab.exchange import spreading_key as _key
+from m365lab.opath import BadFilter, matches
 from m365lab.tenant import Tenant
 from m365lab.tokens import BadToken
 
@@ -70,16 +72,17 @@ def check(tenant: Tenant, protocol: Protocol, address: str, token: str) -> Visit
     except BadToken as bad:
         return Denied(Denial.EXPIRED if bad.expired else Denial.TOKEN, str(bad))
     app_id, principal_id = str(claims.get("appid", "")), str(claims.get("oid", ""))
-    scoped = in_scope(tenant, ROLE[protocol], app_id, address)
-    if ROLE[protocol] not in _roles(claims) and not scoped:
+    claimed, scoped = ROLE[protocol] in _roles(claims), in_scope(tenant, ROLE[protocol], app_id, address)
+    if not claimed and not scoped:
         return Denied(Denial.ROLE, f"the token has no role {ROLE[protocol]}")
-    if not any(p.app_id == app_id and p.object_id == principal_id for p in tenant.exchange.principals):
+    if not is_known(tenant, app_id, principal_id):
         return Denied(Denial.PRINCIPAL, "Exchange does not know this service principal by this object id")
     mailbox = tenant.exchange.mailbox(address)
-    if mailbox is None or not tenant.is_licensed(mailbox):
+    if mailbox is None or not tenant.is_licensed(mailbox) or not tenant.has_spread(_key("mailbox", mailbox.address)):
         return Denied(Denial.MAILBOX, address)
     visit = Visit(mailbox, app_id, principal_id, float(claims.get("exp", 0)))
-    if principal_id not in mailbox.full_access and not scoped:
+    # A scope stands in for the right only without the claim, which calls for the right again (facts 4.3 [D]).
+    if (claimed or not scoped) and not has_right(tenant, mailbox, principal_id):
         return Denied(Denial.RIGHT, "no FullAccess", mailbox, visit)
     return _switches(tenant, protocol, visit) or visit
 
@@ -97,12 +100,35 @@ def _switches(tenant: Tenant, protocol: Protocol, visit: Visit) -> Denied | None
     return None
 
 
+def is_known(tenant: Tenant, app_id: str, principal_id: str) -> bool:
+    """True when Exchange knows the service principal under its right object id."""
+    return any(
+        p.app_id == app_id and p.object_id == principal_id and tenant.has_spread(_key("principal", p.object_id))
+        for p in tenant.exchange.principals
+    )
+
+
+def has_right(tenant: Tenant, mailbox: Mailbox, principal_id: str) -> bool:
+    """True when the service principal has FullAccess, and Exchange's servers have heard of it."""
+    key = _key("full_access", mailbox.address, principal_id)
+    return principal_id in mailbox.full_access and tenant.has_spread(key)
+
+
 def in_scope(tenant: Tenant, role: str, app_id: str, address: str) -> bool:
     """RBAC for Applications: a scoped role stands in for both the claim and the mailbox right (facts 4.3)."""
-    return any(
-        s.app_id == app_id and s.role == role and (not s.members or address.lower() in s.members)
-        for s in tenant.exchange.scopes
-    )
+    held = [s for s in tenant.exchange.scopes if s.app_id == app_id and s.role == role]
+    return any(covers(tenant, s, address) and tenant.has_spread(_key("scope", s.name)) for s in held)
+
+
+def covers(tenant: Tenant, assignment: RoleScope, address: str) -> bool:
+    """True when the mailbox is one of those that the role was assigned for."""
+    if not assignment.management_scope:
+        return not assignment.members or address.lower() in assignment.members
+    scope, mailbox = tenant.exchange.management_scope(assignment.management_scope), tenant.exchange.mailbox(address)
+    try:
+        return scope is not None and mailbox is not None and matches(scope.filter, mailbox, tenant.exchange)
+    except BadFilter:
+        return False
 
 
 def _roles(claims: dict[str, Any]) -> list[str]:

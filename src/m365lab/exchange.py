@@ -7,6 +7,11 @@ from dataclasses import dataclass, field
 from m365lab.mailstore import Mailstore
 
 
+def spreading_key(right: str, *parts: str) -> str:
+    """Names a right in `Exchange.given`: `full_access` of a mailbox to somebody, for example."""
+    return "|".join((right, *parts)).lower()
+
+
 @dataclass
 class Mailbox:
     """A user or shared mailbox. Rights are held as sets of principals (object ids or addresses)."""
@@ -25,6 +30,12 @@ class Mailbox:
     """`SmtpClientAuthenticationDisabled`; None inherits the organisation's."""
     imap_enabled: bool = True
     pop_enabled: bool = True
+    attributes: dict[str, str] = field(default_factory=dict)
+    """CustomAttribute1 to 15, by name in lower case: what a scope's filter can ask for."""
+
+    @property
+    def alias(self) -> str:
+        return self.address.partition("@")[0]
 
 
 @dataclass
@@ -46,6 +57,31 @@ class RoleScope:
     """Without "Application ", such as `SMTP.SendAsApp`."""
     members: set[str] = field(default_factory=set)
     """Addresses in scope; empty means all of the organisation."""
+    management_scope: str = ""
+    """Name of a management scope, whose filter then decides and not `members`."""
+
+
+@dataclass
+class ManagementScope:
+    """`New-ManagementScope`: recipients chosen by a filter."""
+
+    name: str
+    filter: str
+
+
+@dataclass
+class Group:
+    """A mail-enabled security group."""
+
+    name: str
+    address: str
+    members: set[str] = field(default_factory=set)
+    """Addresses, in lower case."""
+
+    @property
+    def distinguished_name(self) -> str:
+        """What `MemberOfGroup` wants (facts 4.3)."""
+        return f"CN={self.name},OU=contoso.onmicrosoft.example,DC=EURPR01A001,DC=PROD,DC=OUTLOOK,DC=COM"
 
 
 @dataclass
@@ -59,6 +95,11 @@ class Exchange:
     basic_auth_retired: bool = False
     """SMTP answers passwords with 550 5.7.30, as announced, instead of today's 535 5.7.139 (facts 5 and 6)."""
 
+    management_scopes: list[ManagementScope] = field(default_factory=list)
+    groups: list[Group] = field(default_factory=list)
+    given: dict[str, float] = field(default_factory=dict)
+    """When a right was given, by `spreading_key`: the fault "propagation" hides it for a while."""
+
     def mailbox(self, address: str) -> Mailbox | None:
         wanted = address.strip().lower()
         found = self.mailboxes.get(wanted)
@@ -67,6 +108,9 @@ class Exchange:
     def mailbox_of_user(self, user_id: str) -> Mailbox | None:
         """By the object id of its user."""
         return next((m for m in self.mailboxes.values() if m.user_id == user_id), None)
+
+    def management_scope(self, name: str) -> ManagementScope | None:
+        return next((s for s in self.management_scopes if s.name.lower() == name.lower()), None)
 
     def smtp_auth_off(self, mailbox: Mailbox) -> str:
         """Who switched SMTP AUTH off, "Mailbox" or "Tenant"; "" when it is on. The mailbox's own value wins."""

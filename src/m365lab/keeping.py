@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from m365lab.contoso import ReadyMade
 from m365lab.directory import Directory
-from m365lab.exchange import Exchange, KnownPrincipal, Mailbox, RoleScope
+from m365lab.exchange import Exchange, Group, KnownPrincipal, Mailbox, ManagementScope, RoleScope
 from m365lab.mailstore import Folder, Mailstore, Message, Removal
 from m365lab.post import Gone, PostOffice
 from m365lab.tenant import Tenant
@@ -71,6 +71,7 @@ class KeptMailbox(KeptModel):
     smtp_auth_disabled: bool | None
     imap_enabled: bool
     pop_enabled: bool
+    attributes: dict[str, str] = {}
     quota: int
     last_change: int
     removals: list[Removal]
@@ -99,6 +100,8 @@ class Kept(KeptModel):
     mailboxes: list[KeptMailbox]
     principals: list[KnownPrincipal]
     scopes: list[RoleScope]
+    management_scopes: list[ManagementScope] = []
+    groups: list[Group] = []
     switches: dict[str, bool]
     """The organisation's settings."""
     gone: list[KeptGone]
@@ -118,7 +121,10 @@ def load(folder: Path) -> tuple[Tenant, ReadyMade | None, list[Gone]]:
     """The kept tenant, its ready-made application, and the mail that left it. Raises `Unreadable`."""
     try:
         kept = Kept.model_validate_json((folder / INDEX).read_bytes())
-        tenant = Tenant(kept.directory, Exchange({}, kept.principals, kept.scopes, **kept.switches))
+        exchange = Exchange({}, kept.principals, kept.scopes)
+        exchange.management_scopes, exchange.groups = kept.management_scopes, kept.groups
+        vars(exchange).update(kept.switches)
+        tenant = Tenant(kept.directory, exchange)
         tenant.tokens.use_key(kept.signing_key)
         for mailbox in kept.mailboxes:
             tenant.exchange.mailboxes[mailbox.address] = _mailbox(folder / MESSAGES, mailbox)
@@ -208,6 +214,8 @@ def _kept(tenant: Tenant, office: PostOffice, ready: ReadyMade | None, keep: Cal
         mailboxes=[_kept_mailbox(mailbox, keep) for mailbox in exchange.mailboxes.values()],
         principals=exchange.principals,
         scopes=exchange.scopes,
+        management_scopes=exchange.management_scopes,
+        groups=exchange.groups,
         switches={name: value for name, value in vars(exchange).items() if isinstance(value, bool)},
         gone=[KeptGone(file=keep(g.raw), sender=g.sender, recipients=list(g.recipients), at=g.at) for g in office.gone],
         ready=KeptReady(application_id=ready.application.id, secret_id=ready.secret.key_id, mailbox=ready.mailbox)
