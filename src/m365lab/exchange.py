@@ -7,6 +7,11 @@ from dataclasses import dataclass, field
 from m365lab.mailstore import Mailstore
 
 
+def distinguished_name(name: str) -> str:
+    """Where Exchange's own directory keeps an object."""
+    return f"CN={name},OU=contoso.onmicrosoft.example,DC=EURPR01A001,DC=PROD,DC=OUTLOOK,DC=COM"
+
+
 def spreading_key(right: str, *parts: str) -> str:
     """Names a right in `Exchange.given`: `full_access` of a mailbox to somebody, for example."""
     return "|".join((right, *parts)).lower()
@@ -81,7 +86,7 @@ class Group:
     @property
     def distinguished_name(self) -> str:
         """What `MemberOfGroup` wants (facts 4.3)."""
-        return f"CN={self.name},OU=contoso.onmicrosoft.example,DC=EURPR01A001,DC=PROD,DC=OUTLOOK,DC=COM"
+        return distinguished_name(self.name)
 
 
 @dataclass

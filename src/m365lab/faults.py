@@ -54,6 +54,10 @@ class FaultName(StrEnum):
     """Any error of Entra: values `code` (number), `status`, `error`, `text`."""
     GRAPH_ERROR = "graph-error"
     """Any error of Graph: values `status`, `code`, `text`."""
+    ADMIN_THROTTLED = "admin-throttled"
+    """Exchange administration answers 429 (or `status`) in plain text, with `retry_after`."""
+    ADMIN_ERROR = "admin-error"
+    """Any error of Exchange administration: values `status`, `type`, `text`."""
     PROPAGATION = "propagation"
     """Changes of rights are seen by the mail servers only after `seconds`."""
 
@@ -70,6 +74,8 @@ VALUES: dict[FaultName, dict[str, type[int] | type[float] | type[str]]] = {
     FaultName.TOKEN_SHORT: {"seconds": int},
     FaultName.ENTRA_ERROR: {"code": int, "status": int, "error": str, "text": str},
     FaultName.GRAPH_ERROR: {"status": int, "code": str, "text": str},
+    FaultName.ADMIN_THROTTLED: {"status": int, "retry_after": int},
+    FaultName.ADMIN_ERROR: {"status": int, "type": str, "text": str},
     FaultName.PROPAGATION: {"seconds": float},
 }
 """Which values a fault takes, and of which type; a name that is missing here takes none."""

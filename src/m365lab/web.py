@@ -1,4 +1,4 @@
-"""The lab's one HTTPS site: Entra, Graph, Exchange administration, and the lab's own control API and page."""
+"""The lab's HTTPS site (Entra, Graph, Exchange administration, control API, page), and the plain one beside it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from m365lab import graph, introspection, page
+from m365lab import adminapi, graph, introspection, page
 from m365lab.certificates import Certificates
 from m365lab.clock import Clock
 from m365lab.control.routes import routes as control_routes
@@ -32,9 +32,16 @@ def application(works: Works, guard: Guard) -> Starlette:
         *page.routes(works, guard),
         Mount("/v1.0", routes=microsoft),
         Mount("/beta", routes=microsoft),
+        *adminapi.routes(works.tenant),
         *introspection.routes(works.tenant),
         *entra_routes(works.entra),
     ]
+    return Starlette(routes=routes, middleware=[Middleware(Dated, clock=works.tenant.clock)])
+
+
+def plain_application(works: Works, guard: Guard) -> Starlette:
+    """What is in plain HTTP on loopback: the page, where no browser knows the lab's authority, and introspection."""
+    routes = [*page.routes(works, guard), *introspection.routes(works.tenant)]
     return Starlette(routes=routes, middleware=[Middleware(Dated, clock=works.tenant.clock)])
 
 
