@@ -32,12 +32,14 @@ CaFile = Annotated[str, typer.Option("--ca-file", help="Its ca_file.")]
 @app.command()
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on. The control API stays on loopback.")] = "127.0.0.1",
-    https_port: Annotated[int, typer.Option(help="Entra, Graph and the page; 0 takes any free port.")] = _DEFAULT.https,
+    https_port: Annotated[
+        int, typer.Option(help="Entra, Graph and the control API; 0 takes any free port.")
+    ] = _DEFAULT.https,
     smtp_port: Annotated[int, typer.Option(help="SMTP with STARTTLS.")] = _DEFAULT.smtp,
     imap_port: Annotated[int, typer.Option(help="IMAP with TLS.")] = _DEFAULT.imap,
     pop_port: Annotated[int, typer.Option(help="POP3 with TLS.")] = _DEFAULT.pop,
     introspection_port: Annotated[
-        int, typer.Option(help="Token introspection in plain HTTP on loopback.")
+        int, typer.Option(help="The page, and token introspection, in plain HTTP on loopback.")
     ] = _DEFAULT.introspection,
     folder: Folder = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line with every endpoint.")] = False,

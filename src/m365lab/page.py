@@ -50,7 +50,8 @@ class _Page:
         key = request.query_params.get("key", "")
         if key and self._guard.knows(key):
             answer = RedirectResponse("/lab", 303)
-            answer.set_cookie(COOKIE, key, path="/lab", secure=True, httponly=True, samesite="strict")
+            encrypted = request.url.scheme == "https"
+            answer.set_cookie(COOKIE, key, path="/lab", secure=encrypted, httponly=True, samesite="strict")
             return answer
         return self._show(request, "overview.html", lab=self._works.describe())
 

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from starlette.applications import Starlette
 from twisted.internet.error import CannotListenError
 
-from m365lab import introspection, web
+from m365lab import web
 from m365lab.certificates import LOCAL_NAMES, Certificates, certificates
 from m365lab.contoso import GLOBAL_ADMINISTRATOR, ReadyMade
 from m365lab.entra.token_endpoint import Entra
@@ -40,7 +39,7 @@ class Ports:
     imap: int = 1993
     pop: int = 1995
     introspection: int = 8480
-    """Plain HTTP on loopback, for Dovecot."""
+    """Plain HTTP on loopback: for mail servers such as Dovecot, and the page."""
 
 
 class Lab:
@@ -82,7 +81,7 @@ class Lab:
         if self._ports is None or self._certificates is None:
             raise RuntimeError("the lab is not started")
         directory = self.tenant.directory
-        authority = f"https://{NAME}:{self._ports.https}"
+        authority, plain = f"https://{NAME}:{self._ports.https}", f"http://127.0.0.1:{self._ports.introspection}"
         ca_file = str(self._certificates.ca_file)
         administrator = next(
             (user for user in directory.users.values() if GLOBAL_ADMINISTRATOR in user.directory_roles), None
@@ -98,8 +97,8 @@ class Lab:
             "ca_file": ca_file,
             "control": f"{authority}/lab/api",
             "control_key": "" if self.guard.is_open else self.guard.key,
-            "page": f"{authority}/lab{key}",
-            "introspection_url": f"http://127.0.0.1:{self._ports.introspection}/lab/introspect",
+            "page": f"{plain}/lab{key}",
+            "introspection_url": f"{plain}/lab/introspect",
         }
 
     def _cloud(self, authority: str, ca_file: str) -> dict[str, str | int]:
@@ -154,8 +153,7 @@ class Lab:
             await starting.enter_async_context(keeper)
             app.add_middleware(keeper.middleware)
         await _serve(starting, web.site(app, self._certificates), https)
-        inspector = Starlette(routes=introspection.routes(self.tenant))
-        await _serve(starting, web.site(inspector), plain)
+        await _serve(starting, web.site(web.plain_application(works, self.guard)), plain)
 
     async def _start_mail(self, starting: AsyncExitStack, files: Certificates) -> tuple[Listener, Listener, Listener]:
         tenant, office, host, wanted = self.tenant, self.office, self._host, self._wanted

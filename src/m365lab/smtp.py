@@ -43,6 +43,12 @@ async def start_smtp(
     return AsyncioListener(server, connections)
 
 
+class SignIns(Session):
+    """aiosmtpd writes its own deprecated `login_data` at each sign-in, and warns of that; nobody here reads it."""
+
+    login_data: Any = None
+
+
 class Connection(SMTP):
     """One client's connection."""
 
@@ -80,6 +86,9 @@ class Connection(SMTP):
         """The sign-in of this connection, once there is one."""
         found = getattr(self.session, "auth_data", None)
         return found if isinstance(found, SignedIn) else None
+
+    def _create_session(self) -> Session:
+        return SignIns(self.loop)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if self._original_transport is None:

@@ -1,4 +1,4 @@
-"""The lab's page in plain HTTP: it shows what is there, escaped, to those who know the key."""
+"""The lab's page: it shows what is there, escaped, to those who know the key; in plain HTTP on loopback too."""
 
 from __future__ import annotations
 
@@ -13,17 +13,24 @@ SUPPORT = "/lab/mailboxes/support@contoso.example"
 EVIL = "<script>alert(1)</script>"
 
 
+def origin(address: str) -> str:
+    return str(httpx2.URL(address).copy_with(path="/", query=None))
+
+
+def https(lab: RunningLab) -> httpx2.Client:
+    return httpx2.Client(base_url=lab.cloud["authority"], verify=lab.ssl_context(), trust_env=False)
+
+
 @pytest.fixture
 def browser(lab: RunningLab) -> Iterator[httpx2.Client]:
-    with httpx2.Client(
-        base_url=lab.cloud["authority"], verify=lab.ssl_context(), trust_env=False, follow_redirects=True
-    ) as http:
+    with httpx2.Client(base_url=origin(lab.page), trust_env=False, follow_redirects=True) as http:
         assert http.get(lab.page).status_code == 200
         yield http
 
 
-def test_without_the_key_nothing_is_shown(lab: RunningLab) -> None:
-    with httpx2.Client(base_url=lab.cloud["authority"], verify=lab.ssl_context(), trust_env=False) as http:
+@pytest.mark.parametrize("encrypted", [True, False])
+def test_without_the_key_nothing_is_shown(lab: RunningLab, encrypted: bool) -> None:
+    with https(lab) if encrypted else httpx2.Client(base_url=origin(lab.page), trust_env=False) as http:
         for path in ("/lab", SUPPORT, "/lab/gone", "/lab/applications", "/lab/faults", "/lab/changes"):
             answer = http.get(path)
             assert answer.status_code == 403
@@ -33,11 +40,23 @@ def test_without_the_key_nothing_is_shown(lab: RunningLab) -> None:
 
 
 def test_key_moves_from_the_address_into_a_strict_cookie(lab: RunningLab) -> None:
-    with httpx2.Client(verify=lab.ssl_context(), trust_env=False) as http:
-        answer = http.get(lab.page)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/lab")
-    cookie = answer.headers["set-cookie"].lower()
-    assert all(word in cookie for word in ("httponly", "secure", "samesite=strict", "path=/lab"))
+    assert lab.page.startswith("http://127.0.0.1:")
+    with https(lab) as http:
+        answers = [http.get(lab.page), http.get("/lab", params={"key": lab.control_key})]
+    assert [(answer.status_code, answer.headers["location"]) for answer in answers] == [(303, "/lab")] * 2
+    cookies = [answer.headers["set-cookie"].lower() for answer in answers]
+    assert all(word in cookie for cookie in cookies for word in ("httponly", "samesite=strict", "path=/lab"))
+    # A browser would not keep a cookie marked so that came in plain HTTP.
+    assert ["secure" in cookie for cookie in cookies] == [False, True]
+
+
+def test_in_plain_http_there_is_the_page_and_nothing_to_steer_by(lab: RunningLab) -> None:
+    key = {"Authorization": f"Bearer {lab.control_key}"}
+    with httpx2.Client(base_url=origin(lab.page), headers=key, trust_env=False) as http:
+        answers = [http.get("/lab/api/state"), http.get("/v1.0/users"), http.get("/common/oauth2/deviceauth")]
+        assert [answer.status_code for answer in answers] == [404] * 3
+        assert http.get("/lab").status_code == 200
+        assert http.get("/lab", headers={"Host": "evil.example"}).status_code == 403
 
 
 def test_overview_shows_ids_and_endpoints(lab: RunningLab, browser: httpx2.Client) -> None:
@@ -103,7 +122,12 @@ def test_change_counter_moves_with_the_mail(lab: RunningLab, browser: httpx2.Cli
     assert browser.get("/lab/changes").text != before
 
 
-def test_device_page_signs_a_person_in(lab: RunningLab, browser: httpx2.Client) -> None:
+def test_device_page_signs_a_person_in(lab: RunningLab) -> None:
+    with https(lab) as browser:
+        sign_in_by_device(lab, browser)
+
+
+def sign_in_by_device(lab: RunningLab, browser: httpx2.Client) -> None:
     form = {"client_id": "14d82eec-204b-4c2f-b7e8-296a70dab67e", "scope": "https://graph.microsoft.com/.default"}
     code = browser.post(f"/{lab.tenant_id}/oauth2/v2.0/devicecode", data=form).json()
     assert lab.administrator["upn"] in browser.get("/common/oauth2/deviceauth").text

@@ -398,3 +398,4 @@ def test_no_token_reaches_the_log(access: MailAccess) -> None:
         wire.converse("C: NONSENSE\n S: 500 ...")
     assert token not in access.lab.errors()
     assert access.sasl(token=token) not in access.lab.errors()
+    assert "deprecated" not in access.lab.errors()
