@@ -3,6 +3,7 @@
     operate                    running it: serve, demo, lab, migrate, keys
     console, api, cli          the shells: pages, REST, commands; the rooms hang their doors into them
     outbox                     accept, keep, pace, send, record
+    tenant                     the Azure side: plan, apply, verify, export, rotate, remove
     mailboxes                  configurations, providers, credentials, proof
     accounts                   people, roles, audit log
     transports                 SMTP and Graph out; IMAP, POP3 and Graph in
@@ -37,6 +38,7 @@ COMMANDS = (
     ("mailbox", "postroom.mailboxes.commands"),
     ("provider", "postroom.mailboxes.provider_commands"),
     ("credential", "postroom.mailboxes.credential_commands"),
+    ("tenant", "postroom.tenant.commands"),
     ("person", "postroom.accounts.commands"),
     ("", "postroom.operate.commands"),
 )

@@ -101,13 +101,17 @@ def data_of(mailbox: Mailbox) -> MailboxData:
 
 def effective(mailbox: Mailbox) -> Effective:
     """The mailbox with everything filled in from provider and cloud. Raises `Invalid` when its cloud is gone."""
-    data = data_of(mailbox)
+    return effective_of(data_of(mailbox))
+
+
+def effective_of(data: MailboxData) -> Effective:
+    """The same for a mailbox as it might be. Raises `Invalid`, `NotFound`."""
     cloud = known_clouds().get(data.cloud)
     if cloud is None:
         raise Invalid(
             {"cloud": [f"the cloud {data.cloud!r} is not known here any more; choose another, or add its file"]}
         )
-    return fill_in(data, providers.data_of(mailbox.provider), cloud)
+    return fill_in(data, providers.data_of(providers.get(data.provider)), cloud)
 
 
 @transaction.atomic

@@ -19,6 +19,7 @@ from postroom.tenant.exchange import RestExchange
 from postroom.tenant.graph import Graph
 from postroom.tenant.ledger import Entry, entries
 from postroom.tenant.local import Errands
+from postroom.tenant.looking import thumbprint
 from postroom.tenant.plan_directory import MARK_TAG
 from postroom.tenant.standing import Standing, standing
 from postroom.tenant.steps import Plan, Step
@@ -68,8 +69,8 @@ class Store(Protocol):
 
     def keep_secret(self, key_id: str, value: str, ends_at: str) -> None: ...
 
-    def certificate(self) -> Uploaded:
-        """The certificate to be uploaded, made now when there is none."""
+    def certificate(self, *, fresh: bool) -> Uploaded:
+        """The certificate to be uploaded: the one in use, or with `fresh` one that is made now."""
 
     def keep_federated(self) -> None: ...
 
@@ -177,8 +178,12 @@ class Engine:
                 return await self._principal(step)
             case "credential", "secret":
                 return await self._secret(step, again=again)
-            case "credential", "certificate" | "upload":
-                return await self._certificate()
+            case "credential", "certificate":
+                return await self._certificate(fresh=True)
+            case "credential", "upload":
+                return await self._certificate(fresh=False)
+            case "certificate-remove", _:
+                return await self._without_certificate(rest)
             case "credential", "federated":
                 return await self._federated(step)
             case "configuration", _:
@@ -275,13 +280,22 @@ class Engine:
                 body = {"keyId": one["keyId"]}
                 await self.graph.call(GraphCall("POST", f"{path}/removePassword", body))
 
-    async def _certificate(self) -> str:
-        public = await self.errands.ask(self.store.certificate)
+    async def _certificate(self, *, fresh: bool) -> str:
+        public = await self.errands.ask(lambda: self.store.certificate(fresh=fresh))
+        new = {"type": "AsymmetricX509Cert", "usage": "Verify", "key": public.der, "displayName": public.name}
+        await self._with_keys(lambda present: [*present, new])
+        return f"thumbprint {public.thumbprint}"
+
+    async def _without_certificate(self, gone: str) -> str:
+        await self._with_keys(lambda present: [one for one in present if thumbprint(one) != gone])
+        await self.errands.ask(lambda: self.store.forget_credential(gone))
+        return "removed"
+
+    async def _with_keys(self, change: Callable[[list[Json]], list[Json]]) -> None:
+        """A PATCH replaces the whole list, so that all that was there is sent again (facts 3)."""
         path = f"/applications/{self.known['application_id']}"
         present = (await self.graph.get(f"{path}?$select=keyCredentials")).get("keyCredentials") or []
-        new = {"type": "AsymmetricX509Cert", "usage": "Verify", "key": public.der, "displayName": public.name}
-        await self.graph.call(GraphCall("PATCH", path, {"keyCredentials": [*present, new]}))
-        return f"thumbprint {public.thumbprint}"
+        await self.graph.call(GraphCall("PATCH", path, {"keyCredentials": change(present)}))
 
     async def _federated(self, step: Step) -> str:
         for call in step.calls:

@@ -224,11 +224,12 @@ class Keeper:
         self._promote(owner, view)
 
     @transaction.atomic
-    def certificate(self) -> Uploaded:
+    def certificate(self, *, fresh: bool) -> Uploaded:
+        """Raises `LookupError` when there is none to use, and none is to be made."""
         owner = self.application()
-        views = [view for view in credentials.list_of(owner) if view.kind == "certificate" and _is_good(view)]
-        if views:
-            view = views[0]
+        if not fresh:
+            stored = credentials.list_of(owner)
+            view = next(one for one in stored if one.kind == "certificate" and _is_good(one))
         else:
             self.make_room(owner)
             view = credentials.generate_certificate(owner, self._by, days=self._wanted.credential.days)

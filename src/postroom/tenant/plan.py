@@ -14,7 +14,7 @@ from postroom.tenant.steps import Finding, Plan, Step, Weight, assemble
 from postroom.tenant.wanted import ReadBy, Wanted, WantedMailbox
 from postroom.tenant.wanted_file import write
 
-_READ_BY = {ReadBy.IMAP: "imap", ReadBy.POP: "pop3", ReadBy.GRAPH: "graph"}
+READ_BY = {ReadBy.IMAP: "imap", ReadBy.POP: "pop3", ReadBy.GRAPH: "graph"}
 """As mailbox configurations call it."""
 
 
@@ -39,7 +39,7 @@ def send_by(wanted: Wanted) -> str:
 
 def read_by(wanted: Wanted) -> str:
     """How the mailbox configuration reads: the first way that is wanted."""
-    return _READ_BY[wanted.read[0]] if wanted.read else "none"
+    return READ_BY[wanted.read[0]] if wanted.read else "none"
 
 
 def _configurations(wanted: Wanted, observed: Observed) -> Iterator[Step]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from postroom.tenant.calls import APPLICATION_ID, GraphCall
@@ -48,15 +49,19 @@ def _secret(wanted: Wanted, observed: Observed, now: datetime) -> Iterator[Step 
     if good:
         yield from _expiring(good, now)
         return
+    yield replace(secret_step(wanted), findings=(_secret_fault(held, now),))
+
+
+def secret_step(wanted: Wanted) -> Step:
+    """Makes a client secret."""
     body = {"passwordCredential": {"displayName": "Postroom {mark}", "endDateTime": "{credential_end}"}}
-    yield Step(
+    return Step(
         key="credential:secret",
         title=f"Make a client secret that is valid for {wanted.credential.days} days",
         why="It proves the application to Entra. It goes straight into the encrypted store, and is shown to nobody.",
         calls=(GraphCall("POST", f"{_APPLICATION}/addPassword", body),),
         needs=(Right.WRITE_APPLICATIONS,),
         depends_on=("application",),
-        findings=(_secret_fault(held, now),),
     )
 
 
@@ -86,15 +91,20 @@ def _certificate(wanted: Wanted, observed: Observed, now: datetime) -> Iterator[
         expired = any(one.expires_at is not None and one.expires_at <= now for one in held)
         word = "expired" if expired else "missing"
         fault = "the certificate has expired" if expired else "Postroom holds no certificate of the application"
-        yield Step(
-            key="credential:certificate",
-            title=f"Make a certificate that is valid for {wanted.credential.days} days, and upload its public part",
-            why="It proves the application to Entra. Its key is made here, stored encrypted, and never leaves.",
-            calls=_CERTIFICATE_CALLS,
-            needs=(Right.WRITE_APPLICATIONS,),
-            depends_on=("application",),
-            findings=(Finding(f"certificate-{word}", "", fault, "Make a certificate and upload its public part."),),
-        )
+        finding = Finding(f"certificate-{word}", "", fault, "Make a certificate and upload its public part.")
+        yield replace(certificate_step(wanted), findings=(finding,))
+
+
+def certificate_step(wanted: Wanted) -> Step:
+    """Makes a certificate and uploads its public part."""
+    return Step(
+        key="credential:certificate",
+        title=f"Make a certificate that is valid for {wanted.credential.days} days, and upload its public part",
+        why="It proves the application to Entra. Its key is made here, stored encrypted, and never leaves.",
+        calls=_CERTIFICATE_CALLS,
+        needs=(Right.WRITE_APPLICATIONS,),
+        depends_on=("application",),
+    )
 
 
 def _upload(held: Held) -> Step:

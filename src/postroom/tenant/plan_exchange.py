@@ -13,6 +13,7 @@ from postroom.tenant.wanted import ReadBy, SendBy, Wanted, WantedMailbox
 
 FULL_ACCESS = ["FullAccess", "ReadPermission"]
 """ReadPermission too: the reference system insists on it in the grant (rows A9, A12)."""
+_NAME_LENGTH = 64
 _EXCHANGE = (Right.EXCHANGE,)
 
 
@@ -36,7 +37,8 @@ def plan(wanted: Wanted, observed: Observed) -> Iterator[Step | Finding]:
 
 def scope_name(wanted: Wanted) -> str:
     """Name of this set-up's management scope."""
-    return f"Postroom {wanted.title}"[:64]
+    own = wanted.title.lower().startswith("postroom")
+    return (wanted.title if own else f"Postroom {wanted.title}")[:_NAME_LENGTH]
 
 
 def scope_filter(wanted: Wanted) -> str:
@@ -313,7 +315,7 @@ def _scope_step(cmdlet: Cmdlet, finding: str, fault: str, name: str) -> Step:
 
 def _scoped_role(role: str, scope: str) -> Step:
     parameters = {
-        "Name": f"{scope} {role}"[:64],
+        "Name": f"{scope[: _NAME_LENGTH - len(role) - 1]} {role}",
         "Role": f"Application {role}",
         "App": PRINCIPAL_ID,
         "CustomResourceScope": scope,
@@ -321,7 +323,7 @@ def _scoped_role(role: str, scope: str) -> Step:
     return Step(
         key=f"scoped-role:{role}",
         title=f"Give the application the role {role} within its scope",
-        why="RBAC for Applications takes the place of an app role for every mailbox (facts 4.3).",
+        why="RBAC for Applications takes the place of an app role that holds for every mailbox.",
         calls=(Cmdlet("New-ManagementRoleAssignment", parameters),),
         needs=_EXCHANGE,
         depends_on=("exchange-principal", "scope"),

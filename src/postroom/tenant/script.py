@@ -156,7 +156,7 @@ def _value(value: Any) -> str:
     if isinstance(value, str):
         return _VARIABLES.get(value) or quote(value)
     if isinstance(value, Sequence):
-        return ",".join(map(str, value))
+        return ",".join(map(_value, value))
     return str(value)
 
 

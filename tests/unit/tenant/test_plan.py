@@ -155,7 +155,7 @@ PLANTED: list[tuple[str, str, Wanted, Callable[[Observed], Observed]]] = [
             granted=granted("exchange", "SMTP.SendAsApp", "IMAP.AccessAsApp", "POP.AccessAsApp", "full_access_as_app"),
         ),
     ),
-    ("scope-differs", "scope", WANTED, lambda s: replace(s, scopes={"Postroom Postroom": "Alias -eq 'x'"})),
+    ("scope-differs", "scope", WANTED, lambda s: replace(s, scopes={"Postroom": "Alias -eq 'x'"})),
     ("scoped-role-missing", "scoped-role:Mail.ReadWrite", WANTED, lambda s: replace(s, scoped_roles=())),
     (
         "unscoped-assignment",
