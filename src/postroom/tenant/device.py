@@ -79,6 +79,17 @@ class Device:
         if "access_token" not in result:
             raise Refused(_answer(result))
 
+    def has_finished(self, code: Code) -> bool:
+        """Asks once, without waiting: False while the administrator has not typed the code. Raises `Refused` when the
+        code has expired, or was declined."""
+        once = {"exit_condition": lambda _: True}  # msal's own way of not waiting
+        result = self._ask(lambda: self._app(code.client).acquire_token_by_device_flow(dict(code.flow), **once))
+        if result.get("error") in {"authorization_pending", "slow_down"}:
+            return False
+        if "access_token" not in result:
+            raise Refused(_answer(result))
+        return True
+
     def token(self, resource: str) -> AccessToken:
         """A token by an earlier sign-in. Raises `NotSignedIn`."""
         for client in _CLIENTS:

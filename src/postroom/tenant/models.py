@@ -1,4 +1,4 @@
-"""Set-ups, the plans that were shown, their runs, what was made, and sealed sign-ins of administrators."""
+"""Set-ups, the plans that were shown, their runs, what was made, sealed sign-ins, and the console's jobs."""
 
 from __future__ import annotations
 
@@ -140,3 +140,47 @@ class SignIn(models.Model):
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(fields=["cloud", "tenant"], name="one_sign_in_per_tenant"),
         ]
+
+
+class PendingSignIn(models.Model):
+    """A device code that was given out in the console, and waits for an administrator to type it."""
+
+    setup = models.OneToOneField(Setup, on_delete=models.CASCADE, related_name="pending_sign_in")
+    key = models.UUIDField(unique=True, default=uuid.uuid4)
+    """What the sealed value is bound to."""
+    sealed = models.BinaryField()
+    """The flow, and the token cache so far."""
+    user_code = models.CharField(max_length=32)
+    address = models.CharField(max_length=254)
+    service = models.CharField(max_length=32)
+    """What it is for: the directory, or Exchange."""
+    interval = models.PositiveIntegerField()
+    """Seconds that Entra wants between two questions."""
+    asked_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+
+
+class Job(models.Model):
+    """A verb that the console does in the background. It is written down as it goes, so that the page may be left."""
+
+    setup = models.ForeignKey(Setup, on_delete=models.CASCADE, related_name="jobs")
+    verb = models.CharField(max_length=12)
+    """`look`, `apply`, `verify`, `rotate`, `remove`."""
+    by = models.CharField(max_length=254)
+    worker = models.CharField(max_length=120)
+    """Host and process that does it."""
+    started_at = models.DateTimeField(auto_now_add=True)
+    touched_at = models.DateTimeField(auto_now=True)
+    finished_at = models.DateTimeField(null=True)
+    passed = models.BooleanField(null=True)
+    steps = models.JSONField(default=list)
+    """As of `Run`, with what is waited for."""
+    note = models.TextField(blank=True)
+    """The last thing that was told."""
+    result = models.JSONField(default=dict)
+    """The verb's own `to_data()`."""
+    fault = models.JSONField(default=dict)
+    """`{"message", "fix", "diagnosis"}` of what ended it."""
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["-id"]

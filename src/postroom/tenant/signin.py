@@ -45,6 +45,11 @@ def by_device(cloud_name: str, tenant: str, show: ShowCode, by: Actor) -> Signed
     device = Device(cloud, tenant, settings().proxy)
     _signed_in(device, cloud.graph_resource, "the directory", show)
     _signed_in(device, cloud.exchange_resource, "Exchange", show)
+    return keep_device(device, cloud, tenant, by)
+
+
+def keep_device(device: Device, cloud: Cloud, tenant: str, by: Actor) -> SignedIn:
+    """Keeps a device sign-in that is finished. Raises `Refused`."""
     claims = device.token(cloud.graph_resource).claims
     return _keep(cloud, tenant, "device", claims.user_name, device.state(), claims, by)
 
