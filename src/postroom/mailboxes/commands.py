@@ -191,8 +191,9 @@ _MARKS = {
 
 
 def _stage_line(stage: Stage) -> None:
-    """A line for each stage that has come to an end, and for the news of one that takes long."""
-    if stage.state not in _MARKS or (stage.state == "running" and not stage.detail):
+    """A line for each stage that has come to an end, and for the news of one that waits for something."""
+    waits = stage.stage == "read-back" or "trying again" in stage.detail
+    if stage.state not in _MARKS or (stage.state == "running" and not waits):
         return
     seconds = f"{stage.seconds:6.2f} s" if stage.seconds else " " * 8
     line = f"{_MARKS[stage.state]} {seconds}  {TITLES[stage.stage]:34}"

@@ -206,7 +206,7 @@ class Proof(models.Model):
     passed = models.BooleanField(null=True)
     recipient = models.EmailField(blank=True)
     stages = models.JSONField(default=list)
-    """`[{"stage", "state": "running|passed|failed|skipped", "detail", "seconds", "diagnosis": {...}}]`"""
+    """What `stages.Stage.to_json` gives of each, in the order of `stages.TITLES`."""
 
     class Meta:
         ordering: ClassVar[list[str]] = ["-id"]

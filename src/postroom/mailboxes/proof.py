@@ -17,6 +17,7 @@ from secrets import token_hex
 
 from postroom.mail.addresses import Address, dedupe
 from postroom.mail.compose import Draft
+from postroom.mail.message import Message
 from postroom.mailboxes import connect, mailing
 from postroom.mailboxes.board import Board
 from postroom.mailboxes.connect import Ready
@@ -35,7 +36,7 @@ from postroom.mailboxes.stages import (
 from postroom.microsoft.answers import Answer, Refused, Service, Step
 from postroom.microsoft.claims import AccessToken, Claims
 from postroom.microsoft.errors import Diagnosis, Evidence, check_claims, explain
-from postroom.transports.base import Observer, Reader, Rejected, TokenFor, Unanswered
+from postroom.transports.base import Accepted, Observer, Reader, Rejected, TokenFor, Unanswered
 from postroom.transports.opening import open_reader
 
 _log = logging.getLogger(__name__)
@@ -156,15 +157,14 @@ class _Proof:
             return result.answer
         for stage in before("message-sent", self._out.steps):
             self._board.succeed(stage)
-        report = mailing.report_of(self._prepared, envelope, raw, result)
-        ids = tuple(filter(None, (report.server_message_id, report.message_id)))
-        self._sought = Sought(ids, mark)
+        given = result.message_id if isinstance(result, Accepted) else ""
+        self._sought = Sought(tuple(filter(None, (given, Message(raw).message_id))), mark)
         if isinstance(result, Unanswered):
             return result.answer
         self._worked |= {f"{whole.send_by}-sign-in", f"{whole.send_by}-sender", f"{whole.send_by}-data"}
         if result.refused:
             return next(iter(result.refused.values()))
-        named = f"; the server calls it {report.server_message_id}" if report.server_message_id else ""
+        named = f"; the server calls it {given}" if given else ""
         self._board.succeed("message-sent", f"to {', '.join(envelope.recipients)}{named}")
         return None
 
