@@ -75,3 +75,42 @@ class AuditEvent(models.Model):
 
     class Meta:
         ordering: ClassVar[list[str]] = ["-id"]
+
+
+class App(models.Model):
+    """A program that may hand mail in, and how far it may go. Its `name` is what it signs in with."""
+
+    name = models.CharField(max_length=64, unique=True)
+    """In lower case; programs may write it as they like."""
+    mailboxes = models.JSONField(null=True, default=list, blank=True)
+    """Ids of the mailboxes it may use; null: all."""
+    senders = models.JSONField(default=list, blank=True)
+    """Addresses it may send as, `*@contoso.com` for a domain; empty: those of its mailboxes."""
+    networks = models.JSONField(default=list, blank=True)
+    """Networks it may come from; empty: any."""
+    messages_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    enabled = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class AppSecret(models.Model):
+    """A secret of an app, kept as its digest only. Two can stand side by side while one takes over from the other."""
+
+    app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="secrets")
+    digest = models.CharField(max_length=64)
+    """docs/decisions/0013-app-secrets.md says why it is SHA-256."""
+    hint = models.CharField(max_length=8)
+    """The last characters, to tell one from the other."""
+    created_at = models.DateTimeField(auto_now_add=True)
+    ends_at = models.DateTimeField(null=True)
+    last_used_at = models.DateTimeField(null=True)
+    """To ten minutes, so that signing in costs no write."""
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["-id"]
