@@ -23,7 +23,7 @@ def needs(verb: str) -> Callable[[Page[P]], Page[P]]:
 
     def guard(page: Page[P]) -> Page[P]:
         @wraps(page)
-        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             if not may(person_of(request).role, verb):
                 return forbidden(request, verb)
             return page(request, *args, **kwargs)

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from postroom.accounts.access import actor_of, needs, person_of
 from postroom.core.faults import Fault
-from postroom.mail.addresses import Address, BadAddress, parse_list
+from postroom.mail.addresses import BadAddress, parse_list
 from postroom.mail.compose import Draft
 from postroom.mail.message import Attachment
 from postroom.mailboxes import mailing, proofs, service
@@ -124,18 +124,17 @@ def _run(mailbox: Mailbox) -> dict[str, Any]:
 def _draft(mailbox: Mailbox, form: MailForm) -> Draft:
     """Raises `BadAddress` naming the field."""
     values = form.cleaned_data
-    people: dict[str, tuple[Address, ...]] = {
-        name: tuple(parse_list(values[name], name)) for name in ("to", "cc", "bcc")
-    }
     return Draft(
         sender=mailing.sender_of(service.effective(mailbox)),
+        to=parse_list(values["to"], "to"),
+        cc=parse_list(values["cc"], "cc"),
+        bcc=parse_list(values["bcc"], "bcc"),
         subject=values["subject"],
         text=values["text"],
         attachments=tuple(
             Attachment(file.name, file.content_type or "application/octet-stream", file.read())
             for file in values["attachments"]
         ),
-        **people,
     )
 
 
