@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from m365lab.bounces import bounce
-from m365lab.exchange import Mailbox
+from m365lab.exchange import Mailbox, spreading_key
 from m365lab.faults import FaultName
 from m365lab.mailstore import Message
 from m365lab.tenant import Tenant
@@ -58,13 +58,22 @@ class PostOffice:
     watchers: list[Callable[[], None]] = field(default_factory=list)
     """Called after each message that left the tenant."""
 
-    def check_sender(self, mailbox: Mailbox, address: str) -> None:
-        """The check is on the signed-in mailbox, not on the application (facts 4.2). Raises `SendAsDenied`."""
+    def check_sender(self, mailbox: Mailbox, address: str) -> bool:
+        """The check is on the signed-in mailbox, not on the application (facts 4.2). Raises `SendAsDenied`.
+
+        True when it may send only on behalf of the other: then the message names it as the Sender.
+        """
         owner = self.tenant.exchange.mailbox(address)
         if owner is mailbox:
-            return
-        if owner is None or not ({mailbox.address, mailbox.user_id} & owner.send_as):
-            raise SendAsDenied(f"{mailbox.address} not allowed to send as {address}")
+            return False
+        holders = {mailbox.address, mailbox.user_id}
+        if owner is not None:
+            keys = [spreading_key("send_as", owner.address, holder) for holder in holders & owner.send_as]
+            if any(self.tenant.has_spread(key) for key in keys):
+                return False
+            if holders & owner.send_on_behalf:
+                return True
+        raise SendAsDenied(f"{mailbox.address} not allowed to send as {address}")
 
     def submit(
         self,
@@ -80,7 +89,8 @@ class PostOffice:
 
         Without `restamp` the message keeps the Message-ID that it has: a Graph draft got Exchange's when it was made.
         """
-        self.check_sender(mailbox, sender)
+        if self.check_sender(mailbox, sender):
+            raw = f"Sender: {mailbox.address}\r\n".encode() + raw
         now = self.tenant.clock.time()
         message_id, stamped = _restamp(raw) if restamp else (_message_id(raw), raw)
         kept = self.keep(mailbox, "sentitems", stamped, {"\\Seen"}) if keep else None

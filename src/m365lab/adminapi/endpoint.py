@@ -16,6 +16,7 @@ from m365lab.access import AUDIENCES
 from m365lab.adminapi import mailboxes, permissions, principals, scopes, switches  # noqa: F401
 from m365lab.adminapi.cmdlet import CMDLETS, Cmdlet, CmdletError, Row
 from m365lab.contoso import EXCHANGE_ADMINISTRATOR, GLOBAL_ADMINISTRATOR
+from m365lab.directory import EXCHANGE_APP_ID
 from m365lab.faults import FaultName
 from m365lab.tenant import Tenant
 from m365lab.tokens import BadToken
@@ -176,9 +177,7 @@ def _failed(error: CmdletError) -> Response:
 
 
 def _unauthorized() -> Response:
-    return Response(
-        status_code=401, headers={"WWW-Authenticate": 'Bearer client_id="00000002-0000-0ff1-ce00-000000000000"'}
-    )
+    return Response(status_code=401, headers={"WWW-Authenticate": f'Bearer client_id="{EXCHANGE_APP_ID}"'})
 
 
 def _forbidden() -> Response:
