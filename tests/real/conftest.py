@@ -1,4 +1,4 @@
-"""A real Dovecot on free ports of loopback, which asks an introspection endpoint (RFC 7662) about each token.
+"""A real Dovecot on free ports of loopback, which takes the lab's tokens: it asks its introspection about each one.
 
 As root, mail is kept as `nobody`, because Dovecot refuses to do so as root; as anybody else, all of it runs as oneself.
 """
@@ -7,20 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import grp
-import json
 import os
 import pwd
 import shutil
 import socket
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import parse_qs
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -28,17 +24,22 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from postroom.microsoft.claims import AccessToken, Claims
 from postroom.transports.base import Endpoint, OAuth, Security
+from support.lab import RunningLab
 from unit.transports.authority import authority
 
 HERE = Path(__file__).parent
+MAILBOXES = 20
+"""Made at the start, a new one for each test."""
+STRANGER = "megan@contoso.example"
+"""Whose mailbox the application may not open."""
 
 
 @dataclass
 class Issuer:
-    """Stands in for the lab's `/lab/introspect`: which token is for which mailbox."""
+    """The lab as the issuer of tokens, with mailboxes that nobody has used yet; Dovecot asks it about each token."""
 
-    valid: dict[str, str] = field(default_factory=dict)
-    url: str = ""
+    lab: RunningLab
+    unused: list[str] = field(default_factory=list)
 
     def sign_in(self, user: str, *tokens: str) -> OAuth:
         """Gives the first token, and the next one each time it is forced."""
@@ -51,31 +52,31 @@ class Issuer:
 
         return OAuth(user, token)
 
+    def passdbs(self, folder: Path) -> str:
+        """One for each mailbox, since an application's token names none (docs/lab.md); written beside the others."""
+        blocks = []
+        for number, address in enumerate([*self.unused, STRANGER]):
+            settings = folder / f"oauth2-{number}.conf.ext"
+            settings.write_text(
+                f"introspection_url = {self.lab.introspection_url}?user={address}\nintrospection_mode = post\n"
+                "force_introspection = yes\nusername_attribute = username\nactive_attribute = active\n"
+                "active_value = true\n"
+            )
+            blocks.append(f"passdb {{\n  driver = oauth2\n  mechanisms = xoauth2\n  args = {settings}\n}}")
+        return "\n".join(blocks)
+
 
 @pytest.fixture(scope="session")
 def issuer() -> Iterator[Issuer]:
-    issuer = Issuer()
-
-    class Introspection(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-            user = issuer.valid.get(form["token"][0])
-            body = json.dumps({"active": True, "username": user} if user else {"active": False}).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  its name
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Introspection)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    issuer.url = f"http://127.0.0.1:{server.server_port}/introspect"
-    yield issuer
-    server.shutdown()
-    server.server_close()
+    with RunningLab() as lab:
+        issuer = Issuer(lab)
+        for number in range(MAILBOXES):
+            address = f"u{number}@{lab.domain}"
+            lab.control("POST", "/mailboxes", {"address": address, "name": address})
+            right = f"/mailboxes/{address}/rights/full-access/{lab.application['service_principal_id']}"
+            lab.control("PUT", right)
+            issuer.unused.append(address)
+        yield issuer
 
 
 class Relay:
@@ -118,7 +119,7 @@ def dovecot(issuer: Issuer, relay: tuple[Relay, int]) -> Iterator[Dovecot]:
     folder = Path(tempfile.mkdtemp(prefix="dovecot-"))
     ports = {name: free_port() for name in ("IMAP", "IMAPS", "POP3S", "SUBMISSION")}
     try:
-        _configure(folder, {**ports, "RELAY": relay[1]}, issuer.url)
+        _configure(folder, {**ports, "RELAY": relay[1]}, issuer)
         server = subprocess.Popen(["/usr/sbin/dovecot", "-F", "-c", folder / "dovecot.conf"])
         try:
             for port in ports.values():
@@ -131,7 +132,7 @@ def dovecot(issuer: Issuer, relay: tuple[Relay, int]) -> Iterator[Dovecot]:
         shutil.rmtree(folder)
 
 
-def _configure(folder: Path, ports: dict[str, int], introspection: str) -> None:
+def _configure(folder: Path, ports: dict[str, int], issuer: Issuer) -> None:
     authority(folder)
     root = os.geteuid() == 0
     owner = pwd.getpwnam("nobody") if root else pwd.getpwuid(os.geteuid())
@@ -146,16 +147,13 @@ def _configure(folder: Path, ports: dict[str, int], introspection: str) -> None:
         "GID": owner.pw_gid,
         "ACCOUNTS": "" if root else own,
         "CHROOT": "" if root else "chroot =",
+        "PASSDBS": issuer.passdbs(folder),
         **ports,
     }
     text = (HERE / "dovecot.conf").read_text()
     for name, value in values.items():
         text = text.replace(f"@{name}@", str(value))
     (folder / "dovecot.conf").write_text(text)
-    (folder / "oauth2.conf.ext").write_text(
-        f"introspection_url = {introspection}\nintrospection_mode = post\nforce_introspection = yes\n"
-        "username_attribute = username\nactive_attribute = active\nactive_value = true\n"
-    )
 
 
 def free_port() -> int:

@@ -1,9 +1,8 @@
-"""IMAP, POP3 and submission against Dovecot, signed in with XOAUTH2 tokens that it checks by introspection."""
+"""IMAP, POP3 and submission against Dovecot, signed in with XOAUTH2 tokens of the lab, which it asks about each."""
 
 from __future__ import annotations
 
 import asyncio
-import uuid
 from typing import Any
 
 import pytest
@@ -23,7 +22,7 @@ from postroom.transports.base import (
 from postroom.transports.folders import SENT
 from postroom.transports.opening import open_reader, open_sender
 
-from .conftest import Dovecot, Issuer, Relay
+from .conftest import STRANGER, Dovecot, Issuer, Relay
 
 MESSAGE = (
     b"From: Ann <ann@contoso.test>\r\nTo: bob@contoso.test\r\nSubject: x\r\nMessage-ID: <%s@contoso.test>\r\n"
@@ -33,15 +32,13 @@ MESSAGE = (
 
 @pytest.fixture
 def user(issuer: Issuer) -> str:
-    """A mailbox that nobody has used, with a token `good-...` for it."""
-    name = f"u{uuid.uuid4().hex[:8]}@contoso.test"
-    issuer.valid[f"good-{name}"] = name
-    return name
+    """A mailbox that nobody has used, and that the lab's application may open."""
+    return issuer.unused.pop()
 
 
 @pytest.fixture
 def oauth(user: str, issuer: Issuer) -> OAuth:
-    return issuer.sign_in(user, f"good-{user}")
+    return issuer.sign_in(user, issuer.lab.token())
 
 
 def numbered(number: int) -> bytes:
@@ -100,7 +97,7 @@ async def test_imap_idle_wakes(dovecot: Dovecot, user: str, oauth: OAuth) -> Non
 
 
 async def test_imap_after_a_refused_token_a_new_one(dovecot: Dovecot, user: str, issuer: Issuer) -> None:
-    oauth = issuer.sign_in(user, "stale", f"good-{user}")
+    oauth = issuer.sign_in(user, "stale", issuer.lab.token())
     reader = open_reader(ImapRoute(dovecot.endpoint("IMAPS", Security.TLS), oauth))
     assert (await reader.open()).messages == 0
     await reader.close()
@@ -114,11 +111,17 @@ ROUTES: list[tuple[Any, str, Security]] = [
 
 
 @pytest.mark.parametrize(("route", "service", "security"), ROUTES)
-@pytest.mark.parametrize("which", ["bad token", "another's mailbox"])
+@pytest.mark.parametrize("which", ["bad token", "token for Graph", "another's mailbox"])
 async def test_refused_sign_in(
     route: Any, service: str, security: Security, which: str, dovecot: Dovecot, user: str, issuer: Issuer
 ) -> None:
-    oauth = issuer.sign_in(user, "bad") if which == "bad token" else issuer.sign_in("eve@contoso.test", f"good-{user}")
+    good = issuer.lab.token()
+    wrong = {
+        "bad token": issuer.sign_in(user, "bad"),
+        "token for Graph": issuer.sign_in(user, issuer.lab.token("https://graph.microsoft.com")),
+        "another's mailbox": issuer.sign_in(STRANGER, good),
+    }
+    oauth = wrong[which]
     opened = (open_sender if route is SmtpRoute else open_reader)(route(dovecot.endpoint(service, security), oauth))
     with pytest.raises(Refused) as caught:
         await opened.open()

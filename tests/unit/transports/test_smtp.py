@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from postroom.mail.envelope import Envelope
 from postroom.microsoft.answers import Answer, Refused, Service, Step
+from postroom.microsoft.claims import AccessToken, Claims
 from postroom.transports.base import (
     Accepted,
     Anonymous,
@@ -240,6 +241,18 @@ def with_auth(methods: str) -> str:
 
 async def test_xoauth2_in_one_line(oauth: OAuth) -> None:
     said = f"C: AUTH XOAUTH2 {TOKEN_1}\nS: 235 2.7.0 Authentication successful\n"
+    async with Dialogue(with_auth("LOGIN XOAUTH2") + said + QUIT) as server:
+        smtp = sender(server, oauth)
+        await smtp.open()
+        await smtp.close()
+
+
+async def test_a_token_of_real_length_goes_on_a_line_of_its_own() -> None:
+    """RFC 4954 section 4: an AUTH line may not be longer than any other command's."""
+    long = "x" * 1500
+    encoded = base64.b64encode(f"user=ann@contoso.test\1auth=Bearer {long}\1\1".encode()).decode()
+    oauth = OAuth("ann@contoso.test", lambda *, force=False: AccessToken(long, 0.0, Claims()))
+    said = f"C: AUTH XOAUTH2\nS: 334 \nC: {encoded}\nS: 235 2.7.0 Authentication successful\n"
     async with Dialogue(with_auth("LOGIN XOAUTH2") + said + QUIT) as server:
         smtp = sender(server, oauth)
         await smtp.open()
