@@ -97,10 +97,10 @@ def quote(text: str) -> str:
 
 
 def _character(one: str) -> str:
-    if one in '`"$':
-        return "`" + one
-    if one.isascii() and one.isprintable():
+    if one.isascii() and one.isalnum():
         return one
+    if one.isascii() and one.isprintable():
+        return one if one in " -_.@'" else f"`{one}"
     code = ord(one)
     return f"$([char]0x{code:04X})" if code < 0x10000 else f"$([char]::ConvertFromUtf32(0x{code:X}))"
 

@@ -236,21 +236,20 @@ def _client_id(table: _Table) -> str:
 
 def _credential(table: _Table) -> WantedCredential:
     node = table.get("credential")
-    if not isinstance(node, yaml.MappingNode):
-        return WantedCredential(table.choice("credential", CredentialKind.SECRET))
-    inner = _Table(node, "credential", table.faults)
-    found = WantedCredential(
-        kind=inner.choice("kind", CredentialKind.SECRET),
-        days=inner.number("days", WantedCredential().days, MOST_DAYS),
-        issuer=inner.text("issuer"),
-        subject=inner.text("subject"),
-        token_file=inner.text("token_file"),
-    )
-    if found.kind is CredentialKind.FEDERATED:
-        for key in ("issuer", "subject", "token_file"):
-            if not getattr(found, key):
-                inner.fault(key, "is missing; a federated credential needs issuer, subject and token_file")
-    inner.nothing_else()
+    if isinstance(node, yaml.MappingNode):
+        inner = _Table(node, "credential", table.faults)
+        found = WantedCredential(
+            kind=inner.choice("kind", CredentialKind.SECRET),
+            days=inner.number("days", WantedCredential().days, MOST_DAYS),
+            issuer=inner.text("issuer"),
+            subject=inner.text("subject"),
+            token_file=inner.text("token_file"),
+        )
+        inner.nothing_else()
+    else:
+        found = WantedCredential(table.choice("credential", CredentialKind.SECRET))
+    if found.kind is CredentialKind.FEDERATED and not (found.issuer and found.subject and found.token_file):
+        table.fault("credential", "needs issuer, subject and token_file to be federated; write them below credential:")
     return found
 
 
