@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from m365lab.access import AUDIENCES
 
 # The cmdlets register themselves.
-from m365lab.adminapi import mailboxes, permissions, principals, scopes, switches  # noqa: F401
+from m365lab.adminapi import mailboxes, permissions, principals, recipients, scopes, switches  # noqa: F401
 from m365lab.adminapi.cmdlet import CMDLETS, Cmdlet, CmdletError, Row
 from m365lab.contoso import EXCHANGE_ADMINISTRATOR, GLOBAL_ADMINISTRATOR
 from m365lab.directory import EXCHANGE_APP_ID
