@@ -83,6 +83,7 @@ class serving:  # noqa: N801 - reads as a verb where it is used
         line = self._process.stdout.readline()
         assert line, (self._home / "serve.log").read_text()
         said = json.loads(line)
+        assert "console" in said, said
         return Console(said["console"], self._home, said.get("first_administrator", ""))
 
     def __exit__(self, *_: object) -> None:

@@ -60,7 +60,7 @@ def configure(*, people: bool | None = None, level: int = logging.INFO) -> None:
     root.setLevel(level)
     logging.captureWarnings(True)
     # These tell each request and token in words of their own; ours are enough.
-    for noisy in ("azure", "imapclient", "msal", "httpx", "httpx2", "urllib3", "uvicorn.access", "axes"):
+    for noisy in ("azure", "imapclient", "msal", "httpx", "httpx2", "urllib3", "uvicorn", "axes"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     logging.getLogger("django.request").setLevel(logging.ERROR)
 
