@@ -119,11 +119,6 @@ def invalid_recipients(detail: str) -> GraphError:
     return GraphError(400, "ErrorInvalidRecipients", f"At least one recipient is not valid., {detail}")
 
 
-def invalid_id() -> GraphError:
-    """400: what stands for an id cannot be one."""
-    return GraphError(400, "ErrorInvalidIdMalformed", "Id is malformed.")
-
-
 def message_too_large() -> GraphError:
     """413 (code and text [I] microsoft-graph-docs#15579; status [U])."""
     return GraphError(413, "ErrorMessageSizeExceeded", "The message exceeds the maximum supported size.")

@@ -11,11 +11,8 @@ from starlette.responses import JSONResponse, Response
 from m365lab.graph import errors, mime, writing
 from m365lab.graph.desk import Call
 from m365lab.graph.listing import page, read_query
-from m365lab.graph.odata import Order
 from m365lab.graph.view import FILTERABLE, SELECTABLE, Style, message_json, owner_context, selected
 from m365lab.mailstore import Folder, Message
-
-_NEWEST_FIRST = (Order("receivedDateTime", descending=True),)
 
 
 async def list_all(call: Call) -> Response:
@@ -55,7 +52,7 @@ async def raw(call: Call) -> Response:
 
 async def create(call: Call) -> Response:
     """POST messages: a draft, from JSON or from MIME (text/plain, base64)."""
-    folder = folder_of(call) if "folder" in call.request.path_params else _well_known(call, "drafts")
+    folder = folder_of(call) if "folder" in call.request.path_params else _folder(call, "drafts")
     now = call.tenant.clock.time()
     wanted: dict[str, Any] = {}
     if call.media_type == "text/plain":
@@ -94,7 +91,7 @@ async def delete(call: Call) -> Response:
     if folder.well_known == "deleteditems":
         call.mailbox.store.remove(folder, message)
     else:
-        call.mailbox.store.move(folder, message, _well_known(call, "deleteditems"))
+        call.mailbox.store.move(folder, message, _folder(call, "deleteditems"))
     return Response(status_code=204)
 
 
@@ -150,10 +147,6 @@ def _folder(call: Call, key: str) -> Folder:
         if key == folder.id or (folder.well_known and key.lower() == folder.well_known):
             return folder
     raise errors.item_not_found()
-
-
-def _well_known(call: Call, name: str) -> Folder:
-    return _folder(call, name)
 
 
 def _destination(call: Call) -> Folder:

@@ -298,6 +298,9 @@ def test_lists_come_in_pages_and_filters_are_checked(admin: Callable[..., Any]) 
     second = admin("GET", first["@odata.nextLink"]).json()
     assert len(second["value"]) == 2
     assert "$skiptoken" in first["@odata.nextLink"]
+    assert admin("GET", "/applications?$select=id,web").json()["value"][0].keys() == {"id"}
+    assert code(admin("GET", "/applications?$select=nonsense")) == (400, "Request_UnsupportedQuery")
+    assert admin("GET", "/organization?$select=id,privacyProfile").status_code == 200
     answer = admin("GET", "/applications?$filter=requiredResourceAccess eq 'x'")
     assert code(answer) == (400, "Request_UnsupportedQuery")
     assert answer.headers["x-ms-resource-unit"] == "1"

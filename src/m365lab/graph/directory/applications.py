@@ -15,6 +15,7 @@ from m365lab.graph.directory.entities import (
     bad_request,
     check_kind,
     conflict,
+    keyed,
     listed,
     moment,
     moment_of,
@@ -67,12 +68,12 @@ async def create(call: Call) -> Response:
     application.created_by = call.caller.app_id
     _apply(application, values)
     call.tenant.directory.applications[application.id] = application
-    return one(call, "applications", shown(call, application), status=201)
+    return one(call, "applications", "application", shown(call, application), status=201)
 
 
 async def get(call: Call) -> Response:
     demand(call, rights.READ_APPLICATIONS)
-    return one(call, "applications", shown(call, application_of(call)))
+    return one(call, "applications", "application", shown(call, application_of(call)))
 
 
 async def patch(call: Call) -> Response:
@@ -160,7 +161,7 @@ async def add_federated(call: Call) -> Response:
         raise bad_request(f"An application has at most {FEDERATED_AT_MOST} federated identity credentials.")
     made = FederatedCredential(new_id(), name, issuer, subject, audiences)
     application.federated.append(made)
-    return one(call, "federatedIdentityCredentials", _federated(made), status=201)
+    return one(call, "federatedIdentityCredentials", "federatedIdentityCredential", _federated(made), status=201)
 
 
 async def delete_federated(call: Call) -> Response:
@@ -174,12 +175,8 @@ async def delete_federated(call: Call) -> Response:
 
 def application_of(call: Call) -> Application:
     """By object id, or by `(appId='...')`. Raises `GraphError`."""
-    directory, key = call.tenant.directory, call.part("application")
-    app_id = key.removeprefix("appId=")
-    found = directory.applications.get(key) if app_id == key else directory.application_by_app_id(app_id)
-    if found is None:
-        raise not_found(app_id)
-    return found
+    directory = call.tenant.directory
+    return keyed(call.part("application"), directory.applications, directory.application_by_app_id)
 
 
 def _writable(call: Call) -> Application:

@@ -64,12 +64,12 @@ async def create(call: Call) -> Response:
         raise conflict("Permission entry already exists.")
     made = DelegatedGrant(client, resource, str(values.get("scope") or ""), user_id=user)
     held.append(made)
-    return one(call, _NAME, _shown(made), status=201)
+    return one(call, _NAME, "oAuth2PermissionGrant", _shown(made), status=201)
 
 
 async def get(call: Call) -> Response:
     demand(call, rights.READ_DELEGATED)
-    return one(call, _NAME, _shown(_grant_of(call)))
+    return one(call, _NAME, "oAuth2PermissionGrant", _shown(_grant_of(call)))
 
 
 async def patch(call: Call) -> Response:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.responses import JSONResponse, Response
 
@@ -14,6 +14,30 @@ from m365lab.graph.listing import page, read_query
 from m365lab.graph.odata import Schema
 from m365lab.graph.view import only, selected
 
+PROPERTIES = {
+    "application": {
+        "id", "deletedDateTime", "addIns", "api", "appId", "applicationTemplateId", "appRoles", "certification",
+        "createdByAppId", "createdDateTime", "defaultRedirectUri", "description", "disabledByMicrosoftStatus",
+        "displayName", "groupMembershipClaims", "identifierUris", "info", "isDeviceOnlyAuthSupported", "isDisabled",
+        "isFallbackPublicClient", "keyCredentials", "notes", "optionalClaims", "passwordCredentials", "publicClient",
+        "publisherDomain", "requiredResourceAccess", "serviceManagementReference", "signInAudience", "spa", "tags",
+        "tokenEncryptionKeyId", "uniqueName", "verifiedPublisher", "web",
+    },
+    "servicePrincipal": {
+        "id", "deletedDateTime", "accountEnabled", "addIns", "alternativeNames", "appDescription", "appDisplayName",
+        "appId", "applicationTemplateId", "appOwnerOrganizationId", "appRoleAssignmentRequired", "appRoles",
+        "createdByAppId", "description", "disabledByMicrosoftStatus", "displayName", "homepage", "info", "isDisabled",
+        "keyCredentials", "loginUrl", "logoutUrl", "notes", "notificationEmailAddresses", "oauth2PermissionScopes",
+        "passwordCredentials", "preferredSingleSignOnMode", "replyUrls", "servicePrincipalNames",
+        "servicePrincipalType", "signInAudience", "tags", "tokenEncryptionKeyId", "verifiedPublisher",
+    },
+    "appRoleAssignment": {
+        "id", "deletedDateTime", "appRoleId", "createdDateTime", "principalDisplayName", "principalId",
+        "principalType", "resourceDisplayName", "resourceId",
+    },
+}  # fmt: skip
+"""Names of the types that are known in full, for `$select`."""
+T = TypeVar("T")
 _PAGE = 100
 _LARGEST_PAGE = 999
 
@@ -21,7 +45,7 @@ _LARGEST_PAGE = 999
 def listed(call: Call, what: str, type_name: str, items: Iterable[dict[str, Any]], schema: Schema) -> Response:
     """A list of rendered entities, filtered, in pages."""
     rows = list(items)
-    select = selected(call.request.query_params.get("$select"), _names(rows, type_name), type_name)
+    select = _selected(call, type_name)
     query = read_query(call, schema, default_top=_PAGE, most=_LARGEST_PAGE, skip="$skiptoken")
 
     def show(item: dict[str, Any], whole: bool) -> dict[str, Any]:
@@ -30,25 +54,32 @@ def listed(call: Call, what: str, type_name: str, items: Iterable[dict[str, Any]
     return JSONResponse(page(call, query, rows, f"$metadata#{what}", schema, show))
 
 
-def one(call: Call, what: str, item: dict[str, Any], *, status: int = 200) -> Response:
+def one(call: Call, what: str, type_name: str, item: dict[str, Any], *, status: int = 200) -> Response:
     """A single entity."""
-    names = [name.strip() for name in call.request.query_params.get("$select", "").split(",") if name.strip()]
     context = {"@odata.context": f"{call.base}$metadata#{what}/$entity"}
-    return JSONResponse(context | only(item, selected(",".join(names), item, what)), status)
+    return JSONResponse(context | only(item, _selected(call, type_name)), status)
 
 
 def nothing() -> Response:
     return Response(status_code=204)
 
 
-def _names(rows: list[dict[str, Any]], type_name: str) -> set[str]:
-    """The names to select from; an empty list knows none, and then takes all."""
-    return set(rows[0]) if rows else _Anything()
+def _selected(call: Call, type_name: str) -> tuple[str, ...]:
+    """The names of `$select`. What the type has and the lab does not show is left out; other names are refused.
+
+    Raises `BadQuery`. Of types that are not in `PROPERTIES` the lab does not know all names, and refuses none.
+    """
+    text = call.request.query_params.get("$select", "")
+    return selected(text, PROPERTIES.get(type_name) or [name.strip() for name in text.split(",")], type_name)
 
 
-class _Anything(set[str]):
-    def __contains__(self, item: object) -> bool:
-        return True
+def keyed(key: str, by_id: Mapping[str, T], by_app_id: Callable[[str], T | None]) -> T:
+    """The entity by its object id, or by the alternate key `(appId='...')`. Raises `GraphError`."""
+    app_id = key.removeprefix("appId=")
+    found = by_id.get(key) if app_id == key else by_app_id(app_id)
+    if found is None:
+        raise not_found(app_id)
+    return found
 
 
 def not_found(key: str) -> GraphError:

@@ -35,7 +35,7 @@ async def list_users(call: Call) -> Response:
 
 async def get_user(call: Call) -> Response:
     demand(call, rights.READ_PEOPLE)
-    return one(call, "users", shown(call, _user(call)))
+    return one(call, "users", "user", shown(call, _user(call)))
 
 
 async def get_me(call: Call) -> Response:
@@ -43,7 +43,7 @@ async def get_me(call: Call) -> Response:
     user = call.tenant.directory.users.get(call.caller.user_id)
     if user is None:
         raise GraphError(400, "BadRequest", "/me request is only valid with delegated authentication flow.")
-    return one(call, "users", shown(call, user))
+    return one(call, "users", "user", shown(call, user))
 
 
 async def create_user(call: Call) -> Response:
@@ -63,7 +63,7 @@ async def create_user(call: Call) -> Response:
     user = User(new_id(), upn, name, password, values.get("accountEnabled") is not False)
     user.usage_location = values.get("usageLocation") or ""
     directory.users[user.id] = user
-    return one(call, "users", shown(call, user), status=201)
+    return one(call, "users", "user", shown(call, user), status=201)
 
 
 async def patch_user(call: Call) -> Response:
@@ -89,7 +89,7 @@ async def assign_license(call: Call) -> Response:
     user.licences = [*kept, *(sku.part_number for sku in added if sku.part_number not in kept)]
     if has_exchange(user.licences) and exchange.mailbox_of_user(user.id) is None:
         exchange.mailboxes[user.upn] = Mailbox(user.upn, user.name, user.id)
-    return one(call, "users", shown(call, user))
+    return one(call, "users", "user", shown(call, user))
 
 
 async def list_skus(call: Call) -> Response:
@@ -121,6 +121,7 @@ async def list_organisations(call: Call) -> Response:
     row = {
         "id": directory.tenant_id,
         "deletedDateTime": None,
+        "countryLetterCode": "US",
         "displayName": directory.name,
         "tenantType": "AAD",
         "verifiedDomains": [
@@ -165,7 +166,7 @@ async def directory_object(call: Call) -> Response:
         kind, row = "user", shown(call, directory.users[key])
     else:
         raise not_found(key)
-    return one(call, "directoryObjects", {"@odata.type": f"#microsoft.graph.{kind}"} | row)
+    return one(call, "directoryObjects", "directoryObject", {"@odata.type": f"#microsoft.graph.{kind}"} | row)
 
 
 def shown(call: Call, user: User) -> dict[str, Any]:

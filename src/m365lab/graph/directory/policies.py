@@ -24,7 +24,9 @@ async def get(call: Call) -> Response:
         "description": "Security defaults is a set of basic identity security mechanisms recommended by Microsoft.",
         "isEnabled": call.tenant.directory.security_defaults,
     }
-    return one(call, "policies/identitySecurityDefaultsEnforcementPolicy", row)
+    return one(
+        call, "policies/identitySecurityDefaultsEnforcementPolicy", "identitySecurityDefaultsEnforcementPolicy", row
+    )
 
 
 async def patch(call: Call) -> Response:

@@ -13,6 +13,7 @@ from m365lab.graph.directory.entities import (
     bad_request,
     check_kind,
     conflict,
+    keyed,
     listed,
     moment,
     not_found,
@@ -59,12 +60,12 @@ async def create(call: Call) -> Response:
     principal = ServicePrincipal(new_id(), app_id, application.name, values.get("accountEnabled") is not False)
     principal.tags = [str(tag) for tag in values.get("tags") or []]
     directory.service_principals[principal.id] = principal
-    return one(call, "servicePrincipals", shown(call, principal), status=201)
+    return one(call, "servicePrincipals", "servicePrincipal", shown(call, principal), status=201)
 
 
 async def get(call: Call) -> Response:
     demand(call, rights.READ_APPLICATIONS)
-    return one(call, "servicePrincipals", shown(call, principal_of(call)))
+    return one(call, "servicePrincipals", "servicePrincipal", shown(call, principal_of(call)))
 
 
 async def patch(call: Call) -> Response:
@@ -115,7 +116,7 @@ async def grant(call: Call) -> Response:
         raise bad_request("Permission being assigned already exists on the object")
     made = RoleAssignment(new_id(), principal.id, resource.id, ids["appRoleId"], call.tenant.clock.time())
     directory.assignments[made.id] = made
-    return one(call, "appRoleAssignments", _assignment(call, made), status=201)
+    return one(call, "appRoleAssignments", "appRoleAssignment", _assignment(call, made), status=201)
 
 
 async def revoke(call: Call) -> Response:
@@ -131,12 +132,8 @@ async def revoke(call: Call) -> Response:
 
 def principal_of(call: Call) -> ServicePrincipal:
     """By object id, or by `(appId='...')`. Raises `GraphError`."""
-    directory, key = call.tenant.directory, call.part("principal")
-    app_id = key.removeprefix("appId=")
-    found = directory.service_principals.get(key) if app_id == key else directory.principal_by_app_id(app_id)
-    if found is None:
-        raise not_found(app_id)
-    return found
+    directory = call.tenant.directory
+    return keyed(call.part("principal"), directory.service_principals, directory.principal_by_app_id)
 
 
 def _writable(call: Call) -> ServicePrincipal:

@@ -59,7 +59,9 @@ async def assign(call: Call) -> Response:
             "A conflicting object with one or more of the specified property values is present in the directory."
         )
     holder.directory_roles.add(role)
-    return one(call, "roleManagement/directory/roleAssignments", _assignment(holder, role), status=201)
+    return one(
+        call, "roleManagement/directory/roleAssignments", "unifiedRoleAssignment", _assignment(holder, role), status=201
+    )
 
 
 async def unassign(call: Call) -> Response:
