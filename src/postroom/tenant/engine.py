@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
+from postroom.core.faults import Fault
 from postroom.microsoft.answers import Answer, Refused, Service
 from postroom.microsoft.answers import Step as Conversation
 from postroom.microsoft.errors import Diagnosis, Evidence, explain
-from postroom.tenant.calls import Call, GraphCall
+from postroom.tenant.calls import Call, Cmdlet, GraphCall
 from postroom.tenant.exchange import RestExchange
 from postroom.tenant.graph import Graph
 from postroom.tenant.ledger import Entry, entries
@@ -109,10 +110,13 @@ class Engine:
     async def run(self) -> None:
         """Does all steps. A step that fails keeps those that build on it from being done, and no others."""
         tasks: dict[str, asyncio.Task[tuple[bool, int]]] = {}
-        async with asyncio.TaskGroup() as group:
-            for step in self.plan.steps:
-                before = [tasks[key] for key in step.depends_on]
-                tasks[step.key] = group.create_task(self._in_turn(step, before))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for step in self.plan.steps:
+                    before = [tasks[key] for key in step.depends_on]
+                    tasks[step.key] = group.create_task(self._in_turn(step, before))
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from None
 
     async def _in_turn(self, step: Step, before: Sequence[asyncio.Task[tuple[bool, int]]]) -> tuple[bool, int]:
         """Whether it was done, and how many round trips had to come before its end."""
@@ -137,6 +141,9 @@ class Engine:
             quote = f" (request id {answer.request_id})" if answer.request_id else ""
             diagnosis = explain(answer, Evidence(client_id=self.known.get("client_id", "")))
             await self._end(step, "failed", f"{answer.text or answer.code}{quote}", not_made, diagnosis)
+            return False
+        except Fault as fault:  # what Postroom itself cannot keep
+            await self._end(step, "failed", f"{fault}. {fault.fix}".strip(), making)
             return False
         await self._end(step, "done", detail, self._without(making, step, made))
         return True
@@ -211,7 +218,7 @@ class Engine:
                 raise
             except Refused as refused:
                 how = standing(filled, refused.answer)
-                if how is Standing.ALREADY:
+                if how is Standing.ALREADY or (how is Standing.REFUSED and await self._is_there(filled)):
                     return None
                 if how is Standing.REFUSED or waited + pause > self.patience.spreading:
                     raise
@@ -219,6 +226,14 @@ class Engine:
             self._tell(step, "waiting", f"waiting for Microsoft to spread what was made ({waited:.0f} s): {said}")
             await self.sleep(pause)
             waited, pause = waited + pause, min(pause * 2, self.patience.longest_pause)
+
+    async def _is_there(self, call: Call) -> bool:
+        """A mailbox whose name is taken may be the very one that a lost answer was about."""
+        if isinstance(call, GraphCall) or call.name != "New-Mailbox":
+            return False
+        address = call.parameters["PrimarySmtpAddress"]
+        rows = await self.exchange.find(Cmdlet("Get-Mailbox", {"Identity": address}))
+        return any(str(row.get("PrimarySmtpAddress", "")).lower() == address for row in rows)
 
     # What brings ids that further steps need ---------------------------------------------------------------------
 

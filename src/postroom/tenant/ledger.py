@@ -13,6 +13,10 @@ from postroom.tenant.calls import Call, Change, Cmdlet, GraphCall
 from postroom.tenant.steps import Step
 
 
+_ELSEWHERE = frozenset({"application", "principal", "credential", "credential-remove", "certificate-remove", "remove"})
+"""Kinds of steps that have no entry here."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One thing made. `kind` is a `models.MadeKind`; `detail` is what taking it away needs."""
@@ -24,8 +28,11 @@ class Entry:
 
 def entries(step: Step, known: Mapping[str, str]) -> tuple[Entry, ...]:
     """What the step makes. Raises `calls.NotKnown` before the ids that it needs are there."""
-    if step.key.startswith("configuration:"):
-        return (Entry("configuration", step.key.partition(":")[2]),)
+    kind, _, rest = step.key.partition(":")
+    if kind == "configuration":
+        return (Entry("configuration", rest),)
+    if kind in _ELSEWHERE:
+        return ()
     return tuple(entry for call in step.calls if (entry := _entry(step.key, call.filled(known))))
 
 
@@ -39,7 +46,7 @@ def _in_directory(key: str, call: GraphCall) -> Entry | None:
     body = call.body or {}
     if key.startswith("consent:"):
         return Entry("consent", key.partition(":")[2], {"resource": body["resourceId"], "role": body["appRoleId"]})
-    if key.startswith("licence:"):
+    if key.startswith("licence:") and "addLicenses" in body:
         user = call.path.split("/")[2]
         return Entry("licence", key.partition(":")[2], {"user": user, "sku": body["addLicenses"][0]["skuId"]})
     return None

@@ -99,7 +99,7 @@ def user(data: Json, with_exchange: Iterable[Licence]) -> UserSeen:
     """A `user`; licensed when it has one of the products that come with a mailbox."""
     products = {one.id for one in with_exchange if one.has_exchange}
     has = {one.get("skuId") for one in data.get("assignedLicenses") or ()}
-    return UserSeen(data["id"], licensed=bool(products & has))
+    return UserSeen(data["id"], licensed=bool(products & has), country=data.get("usageLocation") or "")
 
 
 def exchange_principal(data: Json) -> ExchangePrincipal:

@@ -77,7 +77,7 @@ class _Directory:
             self._users(),
         )
         return {
-            "tenant_name": organization,
+            **organization,
             "resources": resources,
             "licences": licences,
             "security_defaults": defaults,
@@ -85,9 +85,10 @@ class _Directory:
             **registered,
         }
 
-    async def _organization(self) -> str:
-        rows = await self._graph.all("/organization?$select=id,displayName")
-        return str(rows[0].get("displayName") or "") if rows else ""
+    async def _organization(self) -> dict[str, str]:
+        rows = await self._graph.all("/organization?$select=id,displayName,countryLetterCode")
+        own = rows[0] if rows else {}
+        return {"tenant_name": own.get("displayName") or "", "country": own.get("countryLetterCode") or ""}
 
     async def _resources(self) -> dict[str, Resource]:
         async def one(name: str) -> tuple[str, Resource | None]:
@@ -114,7 +115,9 @@ class _Directory:
 
     async def _users(self) -> dict[str, dict[str, Any] | None]:
         async def one(address: str) -> dict[str, Any] | None:
-            return await self._graph.find(f"/users/{quoted(address)}?$select=id,userPrincipalName,assignedLicenses")
+            return await self._graph.find(
+                f"/users/{quoted(address)}?$select=id,userPrincipalName,assignedLicenses,usageLocation"
+            )
 
         addresses = [mailbox.address for mailbox in self._wanted.mailboxes]
         return dict(zip(addresses, await together(*map(one, addresses)), strict=True))

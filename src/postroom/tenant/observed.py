@@ -126,6 +126,8 @@ class UserSeen:
     id: str
     licensed: bool
     """Whether it has a licence with Exchange; of no account for a shared mailbox (reference row A7)."""
+    country: str = ""
+    """`usageLocation`, two letters: without one no licence can be assigned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +190,8 @@ class Observed:
 
     tenant_id: str
     tenant_name: str = ""
+    country: str = ""
+    """The organisation's, two letters."""
     resources: Mapping[str, Resource] = field(default_factory=dict)
     """By `exchange` and `graph`."""
     application: ApplicationSeen | None = None

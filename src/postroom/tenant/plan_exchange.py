@@ -99,7 +99,7 @@ def _mailbox(wanted: Wanted, observed: Observed, mailbox: WantedMailbox) -> Iter
             )
             return
         if user and not user.licensed:
-            yield _licence(observed, mailbox, user)
+            yield _licence(observed, mailbox, user, wanted.country or observed.country)
     yield from _application_access(wanted, observed, mailbox, seen)
     yield from _unknown_people(observed, mailbox)
     yield from _people(mailbox, seen)
@@ -130,7 +130,7 @@ def _new_shared(mailbox: WantedMailbox) -> Step:
     )
 
 
-def _licence(observed: Observed, mailbox: WantedMailbox, user: UserSeen) -> Step | Finding:
+def _licence(observed: Observed, mailbox: WantedMailbox, user: UserSeen, country: str) -> Step | Finding:
     fault = "the user has no licence with Exchange, so there is no mailbox to use"
     fix = "Microsoft 365 admin center > Users > Licenses and apps: assign a licence that has Exchange Online."
     free = [one for one in observed.licences if one.free > 0 and one.has_exchange]
@@ -138,12 +138,16 @@ def _licence(observed: Observed, mailbox: WantedMailbox, user: UserSeen) -> Step
     if choice is None:
         what = f"no free licence {mailbox.licence}" if mailbox.licence else "no free licence that has Exchange"
         return Finding("licence-missing", mailbox.address, f"{fault}; the tenant has {what}", fix, Weight.BLOCKS)
+    if not user.country and not country:
+        fault, fix = "the user has no country, without which no licence can be assigned", "Write country: in the file."
+        return Finding("country-missing", mailbox.address, fault, fix, Weight.BLOCKS)
+    located = GraphCall("PATCH", f"/users/{user.id}", {"usageLocation": country})
     body = {"addLicenses": [{"skuId": choice.id, "disabledPlans": []}], "removeLicenses": []}
     return Step(
         key=f"licence:{mailbox.address}",
         title=f"Assign {mailbox.address} a licence {choice.name} ({choice.free} free)",
         why="The mailbox of a user needs a licence to send and receive.",
-        calls=(GraphCall("POST", f"/users/{user.id}/assignLicense", body),),
+        calls=(*(() if user.country else (located,)), GraphCall("POST", f"/users/{user.id}/assignLicense", body)),
         needs=(Right.ASSIGN_LICENCES,),
         findings=(Finding("licence-missing", mailbox.address, fault, fix),),
     )

@@ -52,7 +52,7 @@ _RULES = {
     Right.READ_DIRECTORY: _Rule(
         "read the directory",
         (*_APPLICATION_ADMINISTRATORS, "Privileged Role Administrator", "Exchange Administrator", "Global Reader"),
-        ("Directory.Read.All", "Directory.ReadWrite.All", "Application.Read.All", "Application.ReadWrite.All"),
+        ("Directory.Read.All", "Directory.ReadWrite.All"),
     ),
     Right.WRITE_APPLICATIONS: _Rule(
         "make and change applications",

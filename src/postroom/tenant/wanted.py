@@ -81,6 +81,8 @@ class Wanted:
     cloud: str = "global"
     application: str = "Postroom"
     """Display name of the application."""
+    country: str = ""
+    """Two letters: where users are who get a licence and have no country yet; the organisation's when empty."""
     client_id: str = ""
     """An existing application to use, instead of finding or making one by name."""
     credential: WantedCredential = field(default_factory=WantedCredential)

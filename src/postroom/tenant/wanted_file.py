@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from difflib import get_close_matches
@@ -190,6 +191,7 @@ def _wanted(table: _Table) -> Wanted:
         name=table.text("name"),
         cloud=table.text("cloud", "global"),
         application=_short(table, "application", table.text("application", "Postroom")),
+        country=_country(table),
         client_id=_client_id(table),
         credential=_credential(table),
         send=table.choices("send", (SendBy.SMTP,)),
@@ -225,6 +227,13 @@ def _tenant(table: _Table) -> str:
     elif not is_tenant(tenant):
         table.fault("tenant", f"is {tenant!r}; write a GUID, or a domain such as contoso.onmicrosoft.com")
     return tenant.lower()
+
+
+def _country(table: _Table) -> str:
+    country = table.text("country").upper()
+    if country and not re.fullmatch(r"[A-Z]{2}", country):
+        table.fault("country", f"is {country!r}; write the two letters of ISO 3166, such as DE")
+    return country
 
 
 def _client_id(table: _Table) -> str:

@@ -54,7 +54,7 @@ WANTED = Wanted(
     read=(ReadBy.IMAP, ReadBy.POP, ReadBy.GRAPH),
     mailboxes=(WantedMailbox(BOX, "Notifications", shared=True, members=(PERSON,), also_from=(FROM,)),),
 )
-EMPTY = Observed("tenant-id", "Contoso", RESOURCES, people=frozenset({PERSON}))
+EMPTY = Observed("tenant-id", "Contoso", resources=RESOURCES, people=frozenset({PERSON}))
 
 
 def asked(*values: str) -> tuple[Asked, ...]:
@@ -97,7 +97,7 @@ def good(wanted: Wanted = WANTED) -> Observed:
                 full_access=frozenset({"s-1-5-21-1", PERSON}),
             )
         },
-        users={BOX: UserSeen("u-1", licensed=False)},
+        users={BOX: UserSeen("u-1", licensed=False, country="US")},
         people=frozenset({PERSON}),
         senders={FROM: frozenset({BOX, PRINCIPAL_ID})},
         scopes={scope_name(wanted): scope_filter(wanted)},

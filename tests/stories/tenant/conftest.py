@@ -1,0 +1,119 @@
+"""A lab tenant without an application, an administrator who signed in, and Postroom's own verbs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from postroom.accounts.audit import Actor
+from postroom.core.settings import settings
+from postroom.mailboxes import connect, known_clouds
+from postroom.mailboxes.proof import Patience as ProofPatience
+from postroom.mailboxes.token_source import token_source
+from postroom.microsoft.clouds import write_cloud
+from postroom.tenant import seeing, service, setups, signin, verify
+from postroom.tenant.device import Code
+from postroom.tenant.engine import Patience, Progress
+from postroom.tenant.models import Setup
+from postroom.tenant.service import Outcome, Shown
+from postroom.tenant.verify import Verification
+from support.lab import RunningLab
+
+BY = Actor("admin@contoso.example", "192.0.2.1")
+BOX = "postroom@contoso.example"
+FROM = "support@contoso.example"
+PERSON = "megan@contoso.example"
+AT_ONCE = ProofPatience(read_back=15, poll=0.2, spreading=())
+IMPATIENT = Patience(spreading=5, first_pause=0.2, longest_pause=0.5)
+TEN_LINES = f"""\
+tenant: contoso.example
+cloud: lab
+application: Postroom
+send: smtp
+read: [imap, pop, graph]
+mailboxes:
+  - address: {BOX}
+    name: Post room
+    shared: true
+    also_from: [{FROM}]
+"""
+
+
+@pytest.fixture(scope="package")
+def running_lab() -> Iterator[RunningLab]:
+    with RunningLab("--empty") as lab:
+        yield lab
+
+
+@dataclass
+class World:
+    """The lab, and Postroom beside it."""
+
+    lab: RunningLab
+    home: Path
+
+    def sign_in(self, user: str = "") -> None:
+        """An administrator types the codes."""
+
+        def type_code(code: Code, _: str) -> None:
+            self.lab.control("POST", f"/device-codes/{code.user_code}", {"user": user or self.lab.administrator["upn"]})
+
+        signin.by_device("lab", "contoso.example", type_code, BY)
+
+    def setup(self, text: str = TEN_LINES) -> Setup:
+        return setups.save(text, BY)
+
+    def show(self, text: str = TEN_LINES) -> Shown:
+        return service.show(self.setup(text), BY)
+
+    def apply(self, text: str = TEN_LINES, **options: Any) -> Outcome:
+        """Plans and does what was shown."""
+        return service.apply(self.show(text).plan.hash, BY, **({"patience": IMPATIENT} | options))
+
+    def verify(self, text: str = TEN_LINES) -> Verification:
+        return verify.verify(self.setup(text), "", BY, patience=AT_ONCE)
+
+    def application(self) -> dict[str, Any]:
+        """The only application there is, as the lab has it."""
+        (one,) = self.lab.control("GET", "/applications")
+        return dict(one)
+
+    def findings(self, text: str = TEN_LINES) -> dict[str, str]:
+        """Finding -> the step that mends it."""
+        return {one.id: one.mended_by for one in self.show(text).plan.findings}
+
+
+@pytest.fixture
+def world(running_lab: RunningLab, transactional_db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    running_lab.reset()
+    token_source.cache_clear()
+    # Only where clouds and proxy are looked up: the database stays the tests' own.
+    here = replace(settings(), home=tmp_path, proxy="")
+    for module in (known_clouds, connect, seeing, signin):
+        monkeypatch.setattr(module, "settings", lambda: here)
+    world = World(running_lab, tmp_path)
+    write_cloud(tmp_path / "clouds", running_lab.cloud)
+    world.sign_in()
+    return world
+
+
+class Killed(BaseException):
+    """The process was killed here."""
+
+
+class KillAt:
+    """A listener that kills the run at its `number`th event."""
+
+    def __init__(self, number: int) -> None:
+        self.left = number
+        self.at = ""
+
+    def __call__(self, progress: Progress) -> None:
+        self.left -= 1
+        if self.left == 0:
+            self.at = f"{progress.key} {progress.state}"
+            raise Killed(self.at)
