@@ -67,7 +67,7 @@ def edit(
     row = service.find(mailbox)
     changes: dict[str, Any] = fields | ({"name": rename} if rename else {})
     data = replace(service.data_of(row), **changes)
-    _done(service.save(data, actor(), row.pk), "is changed", json)
+    _done(service.save(data, actor(), row.pk, tell=output.note), "is changed", json)
 
 
 @app.command("show")

@@ -131,6 +131,17 @@ def remove(credential_id: int, by: Actor) -> None:
     _touch(owner)
 
 
+@transaction.atomic
+def drop_password(mailbox: Mailbox, why: str, by: Actor) -> bool:
+    """Removes the mailbox's password, if there is one. True when there was."""
+    dropped = list(mailbox.passwords.all())
+    for credential in dropped:
+        credential.delete()
+        detail = {"kind": credential.kind, "hint": credential.hint, "why": why}
+        audit.record(by, "credential.removed", str(mailbox), detail)
+    return bool(dropped)
+
+
 def open_secret(credential: Credential) -> str:
     """The secret part, for `connect.py` alone. Raises `CannotOpen`."""
     return unseal(bytes(credential.sealed), purpose(credential))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -92,7 +93,7 @@ def edit(request: HttpRequest, mailbox_id: int) -> HttpResponse:
     form = _form(request, _provider_wanted(request, mailbox), initial_of(service.data_of(mailbox)))
     if request.method == "POST" and form.is_valid():
         try:
-            service.save(form.as_data(), actor_of(request), mailbox_id)
+            service.save(form.as_data(), actor_of(request), mailbox_id, tell=partial(messages.warning, request))
         except Fault as fault:
             show_faults(form, fault)
         else:

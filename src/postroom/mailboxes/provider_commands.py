@@ -62,7 +62,7 @@ def add(
 def edit(slug: Slug, settings: Settings = None, json: JsonFlag = False) -> None:
     """Change a provider of your own; those that ship are copied instead."""
     data = _changed(providers.data_of(providers.get(slug)), settings)
-    _done(providers.save(data, actor(), slug), "is changed", json)
+    _done(providers.save(data, actor(), slug, tell=output.note), "is changed", json)
 
 
 @app.command("copy")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -33,7 +34,8 @@ def edit(request: HttpRequest, slug: str = "") -> HttpResponse:
     form = ProviderForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
-            saved = providers.save(form.as_data(), actor_of(request), slug or None)
+            warn = partial(messages.warning, request)
+            saved = providers.save(form.as_data(), actor_of(request), slug or None, tell=warn)
         except Fault as fault:
             show_faults(form, fault)
         else:

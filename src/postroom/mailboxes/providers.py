@@ -15,7 +15,9 @@ from django.utils.text import slugify
 
 from postroom.accounts import audit
 from postroom.accounts.audit import Actor
+from postroom.mailboxes import passwords
 from postroom.mailboxes.models import Provider
+from postroom.mailboxes.passwords import Tell
 from postroom.mailboxes.rules import CHOICES, judge_provider
 from postroom.mailboxes.values import Invalid, NotFound, ProviderData
 
@@ -42,8 +44,9 @@ def data_of(provider: Provider) -> ProviderData:
 
 
 @transaction.atomic
-def save(data: ProviderData, by: Actor, slug: str | None = None) -> Provider:
-    """Adds a provider, or changes the one named. Raises `Invalid`, `NotFound`."""
+def save(data: ProviderData, by: Actor, slug: str | None = None, tell: Tell = passwords.nobody) -> Provider:
+    """Adds a provider, or changes the one named. A mailbox's password that would now go elsewhere is dropped, and
+    `tell` is told. Raises `Invalid`, `NotFound`."""
     provider = get(slug) if slug else Provider()
     if provider.built_in:
         raise Invalid({"name": [f"{provider.name!r} ships with Postroom and is not edited; copy it and edit the copy"]})
@@ -55,11 +58,16 @@ def save(data: ProviderData, by: Actor, slug: str | None = None) -> Provider:
     if errors:
         raise Invalid(errors)
     before = asdict(data_of(provider)) if provider.pk else {}
+    users = list(provider.mailboxes.select_related("application")) if provider.pk else []
+    went_to = [passwords.goes_to(mailbox, data_of(provider)) for mailbox in users]
     _fill(provider, data)
     provider.slug = provider.slug or _free_slug(data.slug or data.name)
     provider.save()
     action = "provider.changed" if before else "provider.created"
     audit.record(by, action, provider.name, audit.changes(before, asdict(data_of(provider))))
+    for mailbox, old in zip(users, went_to, strict=True):
+        if passwords.drop_if_elsewhere(mailbox, old, data_of(provider), by):
+            tell(f"{mailbox.name}: {passwords.REMOVED}")
     return provider
 
 

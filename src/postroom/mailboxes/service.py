@@ -6,7 +6,7 @@ Each change is written to the audit log, with before and after. Nothing here cal
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any
@@ -18,10 +18,11 @@ from django.db.models import Q
 from postroom.accounts import audit
 from postroom.accounts.audit import Actor
 from postroom.core.clock import now
-from postroom.mailboxes import credentials, health, providers
+from postroom.mailboxes import credentials, health, passwords, providers
 from postroom.mailboxes.health import Health, LastProof, State
 from postroom.mailboxes.known_clouds import known_clouds
 from postroom.mailboxes.models import Application, Mailbox, Proof, Provider
+from postroom.mailboxes.passwords import Tell
 from postroom.mailboxes.rules import CHOICES, judge_mailbox, tidy
 from postroom.mailboxes.rules import effective as fill_in
 from postroom.mailboxes.values import Effective, Invalid, MailboxData, NotFound
@@ -90,6 +91,13 @@ def find(name: str) -> Mailbox:
     return by_name[0]
 
 
+def own_addresses(mailbox_ids: Collection[int] | None) -> tuple[str, ...]:
+    """What these mailboxes send as by themselves: their addresses and default senders. None: all of them."""
+    rows = Mailbox.objects.all() if mailbox_ids is None else Mailbox.objects.filter(pk__in=mailbox_ids)
+    pairs = rows.values_list("address", "default_sender")
+    return tuple(dict.fromkeys(address.lower() for pair in pairs for address in pair if address))
+
+
 def data_of(mailbox: Mailbox) -> MailboxData:
     """The row as a value, to edit with `dataclasses.replace` and save again."""
     values: dict[str, Any] = {name: getattr(mailbox, name) for name in _MAILBOX_FIELDS}
@@ -101,29 +109,35 @@ def data_of(mailbox: Mailbox) -> MailboxData:
 
 def effective(mailbox: Mailbox) -> Effective:
     """The mailbox with everything filled in from provider and cloud. Raises `Invalid` when its cloud is gone."""
-    return effective_of(data_of(mailbox))
+    return _filled_in(data_of(mailbox), mailbox.provider)
 
 
 def effective_of(data: MailboxData) -> Effective:
     """The same for a mailbox as it might be. Raises `Invalid`, `NotFound`."""
+    return _filled_in(data, providers.get(data.provider))
+
+
+def _filled_in(data: MailboxData, provider: Provider) -> Effective:
     cloud = known_clouds().get(data.cloud)
     if cloud is None:
         raise Invalid(
             {"cloud": [f"the cloud {data.cloud!r} is not known here any more; choose another, or add its file"]}
         )
-    return fill_in(data, providers.data_of(providers.get(data.provider)), cloud)
+    return fill_in(data, providers.data_of(provider), cloud)
 
 
 @transaction.atomic
-def save(data: MailboxData, by: Actor, mailbox_id: int | None = None) -> Mailbox:
+def save(data: MailboxData, by: Actor, mailbox_id: int | None = None, tell: Tell = passwords.nobody) -> Mailbox:
     """Adds a mailbox, or changes the one given. The first mailbox becomes the default one.
 
-    Raises `Invalid` with sentences for each field, `NotFound`.
+    A stored password that would now go elsewhere is dropped, and `tell` is told. Raises `Invalid` with sentences for
+    each field, `NotFound`.
     """
     mailbox = get(mailbox_id) if mailbox_id is not None else Mailbox()
     data = tidy(data)
     provider = _judge(data, mailbox)
     before = asdict(data_of(mailbox)) if mailbox.pk else {}
+    went_to = passwords.goes_to(mailbox, providers.data_of(mailbox.provider)) if mailbox.pk else frozenset()
     for name in _MAILBOX_FIELDS:
         setattr(mailbox, name, getattr(data, name))
     for name in CHOICES:
@@ -138,6 +152,8 @@ def save(data: MailboxData, by: Actor, mailbox_id: int | None = None) -> Mailbox
     _forget_if_unused(left, by)
     after = asdict(data_of(mailbox))
     audit.record(by, "mailbox.changed" if before else "mailbox.created", mailbox.name, audit.changes(before, after))
+    if before and passwords.drop_if_elsewhere(mailbox, went_to, providers.data_of(provider), by):
+        tell(passwords.REMOVED)
     return mailbox
 
 
