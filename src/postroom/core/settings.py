@@ -34,6 +34,13 @@ class Settings:
     """`POSTROOM_DEBUG`: 1 shows tracebacks in the browser; never where others can reach it."""
     proxy: str
     """`POSTROOM_PROXY`: egress proxy for all remote connections (`http://`, `socks5://`), unless a mailbox has its own."""
+    redirect_to: str = ""
+    """`POSTROOM_REDIRECT_TO`: on test systems, all mail goes to this address instead of its recipients."""
+    sent_items_patience: float = 60.0
+    """`POSTROOM_SENT_ITEMS_PATIENCE`: seconds that a copy may take to show in Sent Items; a message of unknown fate is
+    sent again only when it has not shown by then."""
+    keep_days: float = 30.0
+    """`POSTROOM_KEEP_DAYS`: how long settled messages are kept; 0 keeps them for ever."""
 
     @classmethod
     def from_environment(cls, environment: dict[str, str] | None = None) -> Settings:
@@ -48,6 +55,9 @@ class Settings:
             https=_flag(env, "POSTROOM_HTTPS"),
             debug=_flag(env, "POSTROOM_DEBUG"),
             proxy=env.get("POSTROOM_PROXY", ""),
+            redirect_to=env.get("POSTROOM_REDIRECT_TO", ""),
+            sent_items_patience=_number(env, "POSTROOM_SENT_ITEMS_PATIENCE", 60.0),
+            keep_days=_number(env, "POSTROOM_KEEP_DAYS", 30.0),
         )
 
 
@@ -58,6 +68,17 @@ def _flag(env: dict[str, str], name: str) -> bool:
     if value in {"", "0", "false", "no", "off"}:
         return False
     raise BadSetting(f"{name} is {value!r}; write 1 or 0")
+
+
+def _number(env: dict[str, str], name: str, otherwise: float) -> float:
+    text = env.get(name, "").strip()
+    try:
+        value = float(text) if text else otherwise
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise BadSetting(f"{name} is {text!r}; write a number such as {otherwise:g}")
+    return value
 
 
 @cache

@@ -27,7 +27,7 @@ from postroom.mailboxes.connect import Ready
 from postroom.mailboxes.rules import needed_roles
 from postroom.mailboxes.token_source import token_source
 from postroom.mailboxes.values import Effective
-from postroom.microsoft.answers import Refused
+from postroom.microsoft.answers import Answer, Refused
 from postroom.microsoft.errors import Diagnosis, Evidence, explain
 from postroom.transports.base import (
     Accepted,
@@ -213,7 +213,12 @@ def _entry(item: Item, raw: bytes) -> InboxEntry:
 
 def _diagnosis(prepared: Ready, result: SendResult) -> Diagnosis | None:
     answer = next(iter(result.refused.values()), None) if isinstance(result, Accepted) else result.answer
-    return None if answer is None else explain(answer, _evidence(prepared, prepared.whole.send_by))
+    return None if answer is None else explain_sending(prepared, answer)
+
+
+def explain_sending(prepared: Ready, answer: Answer) -> Diagnosis:
+    """What an answer means that was given to this mailbox's mail. May block: not for an event loop."""
+    return explain(answer, _evidence(prepared, prepared.whole.send_by))
 
 
 def _evidence(prepared: Ready, by: str) -> Evidence:

@@ -26,19 +26,28 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)] = 8025,
+    role: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this: web (console) or worker (sends). May be repeated; everything when left out."),
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Run the console."""
+    """Run Postroom: the console, and the worker that sends."""
     start()
-    from postroom.operate import server
+    from postroom.operate import roles, server
 
+    chosen = roles.chosen(role)
     _ready_database()
+    if roles.WEB not in chosen:
+        roles.run_alone(chosen, lambda: _announce_worker(json))
+        return
     if host not in _LOOPBACK:
         output.note(
             f"warning: listening on {host}: others can reach this console. Put a proxy with TLS before it, set "
             "POSTROOM_HTTPS=1, and name its host in POSTROOM_HOSTS."
         )
-    server.run(host, port, lambda console: _announce(console, json))
+    with roles.beside(chosen):
+        server.run(host, port, lambda console: _announce(console, json))
 
 
 @app.command()
@@ -51,7 +60,7 @@ def demo(
     os.environ["POSTROOM_HOME"] = str(home.absolute())
     start()
     from postroom.operate import demo as job
-    from postroom.operate import lab, server
+    from postroom.operate import lab, roles, server
 
     output.say("Starting a Microsoft 365 tenant on this machine (the lab) and Postroom")
     with lab.running(home.absolute() / "lab") as tenant:
@@ -65,7 +74,8 @@ def demo(
             output.say(f"Sign in (works once, for 15 minutes):\n  {job.sign_in_link(console, administrator)}")
             output.say("Ctrl-C ends both. What they keep stays in the folder: " + str(home))
 
-        server.run("127.0.0.1", port, announce)
+        with roles.beside(roles.ALL):
+            server.run("127.0.0.1", port, announce)
 
 
 @app.command()
@@ -118,6 +128,13 @@ def _migrations_waiting() -> int:
 
     executor = MigrationExecutor(connection)
     return len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+
+
+def _announce_worker(json: bool) -> None:
+    if json:
+        output.as_json({"worker": True})
+    else:
+        output.say("The worker runs; Ctrl-C ends it when what is under way has been sent.")
 
 
 def _announce(console: str, json: bool) -> None:

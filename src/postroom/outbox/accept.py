@@ -97,8 +97,7 @@ def prepare(submission: Submission) -> Prepared:
     _insist(checks.check_form(view.parts, len(raw), whole))
     _insist(checks.check_envelope(final, limit("smtp", "recipients_per_message").value))
     _insist(checks.check_senders(view, final, submission.caller))
-    raw = checks.PASSED + b": 1" + view.parts.line_end + raw
-    return _rows(submission, known.id, final, raw, view)
+    return _rows(submission, known.id, final, view)
 
 
 def _author(message: bytes) -> str:
@@ -120,15 +119,17 @@ def _final(whole: Effective, message: bytes | Draft, envelope: Envelope | None) 
         raise Refusal(why, f"{field}: {faults[0]}", error.fix or "Correct it, and hand the message in again.") from None
 
 
-def _rows(submission: Submission, mailbox_id: int, envelope: Envelope, raw: bytes, view: View) -> Prepared:
+def _rows(submission: Submission, mailbox_id: int, envelope: Envelope, view: View) -> Prepared:
     moment = now()
+    new = new_id(moment)
+    raw = checks.mark(view, new)
     expires_at = submission.expires_at or max(moment, submission.not_before or moment) + LIFETIME
     _insist(checks.check_times(moment, submission.not_before, expires_at))
     reports = submission.reports
     wishes = {"ret": reports.ret, "envelope_id": reports.envelope_id, "is_report": submission.is_report}
     sender = view.sender
     row = Message(
-        id=new_id(moment),
+        id=new,
         mailbox_id=mailbox_id,
         submitter=submission.caller.name[:200],
         door=submission.door.value,
@@ -208,11 +209,16 @@ def _keep_together(group: Sequence[Prepared]) -> list[Receipt | Exception]:
                 earlier[key] = one.row
             new.append(one)
             results.append(one.receipt)
-        Message.objects.bulk_create([one.row for one in new])
-        Body.objects.bulk_create([Body(message_id=one.row.pk, raw=one.raw) for one in new])
-        Recipient.objects.bulk_create([recipient for one in new for recipient in one.recipients])
-        wake.tell({one.row.mailbox_id for one in new})
+        insert(new)
     return results
+
+
+def insert(new: Sequence[Prepared]) -> None:
+    """Adds these in the transaction of the caller."""
+    Message.objects.bulk_create([one.row for one in new])
+    Body.objects.bulk_create([Body(message_id=one.row.pk, raw=one.raw) for one in new])
+    Recipient.objects.bulk_create([recipient for one in new for recipient in one.recipients])
+    wake.tell({one.row.mailbox_id for one in new})
 
 
 def _keep_alone(one: Prepared) -> Receipt | Exception:
@@ -220,13 +226,20 @@ def _keep_alone(one: Prepared) -> Receipt | Exception:
         try:
             return _keep_together([one])[0]
         except IntegrityError:
-            fresh = new_id(one.row.created_at)
-            one.row.pk = fresh
-            for recipient in one.recipients:
-                recipient.message_id = fresh
+            one = _renumbered(one)
         except DatabaseError as error:
             return _unavailable(error)
     return Refusal(Why.UNAVAILABLE, "the message could not be kept", "Hand it in again.")
+
+
+def _renumbered(one: Prepared) -> Prepared:
+    """With another id: its own was taken in the same millisecond."""
+    fresh = new_id(one.row.created_at)
+    raw = one.raw.replace(str(one.row.pk).encode(), str(fresh).encode(), 1)
+    one.row.pk = fresh
+    for recipient in one.recipients:
+        recipient.message_id = fresh
+    return replace(one, raw=raw)
 
 
 def _earlier(group: Sequence[Prepared]) -> dict[tuple[str, str], Message]:

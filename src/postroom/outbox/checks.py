@@ -14,7 +14,7 @@ from postroom.mailboxes.values import Effective
 from postroom.outbox.values import Caller, Refusal, Why
 
 PASSED = b"X-Postroom-Passed"
-"""A field that every message gets here, to know it again when it comes back."""
+"""A field that every message gets here, with its id: to know it again in Sent Items, and when it comes back."""
 _ROUNDS = 5
 # RFC 5321 section 6.3 wants at least 100 for relays; a submission with 50 hops behind it is a loop already.
 _HOPS = 50
@@ -126,3 +126,8 @@ def check_times(now: datetime, not_before: datetime | None, expires_at: datetime
             "Give a later time to expire, or none.",
         )
     return None
+
+
+def mark(message: Message, new_id: int) -> bytes:
+    """The message with its id in front of it."""
+    return b"%s: %d%s%s" % (PASSED, new_id, message.parts.line_end, message.raw)

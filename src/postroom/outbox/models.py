@@ -29,7 +29,7 @@ class Message(models.Model):
     author = models.CharField(max_length=320, blank=True)
     """Of the header's From."""
     state = models.CharField(max_length=10, choices=[(state.value, state.value) for state in State])
-    priority = models.PositiveSmallIntegerField(default=Priority.NORMAL)
+    priority = models.PositiveSmallIntegerField(default=Priority.NORMAL.value)
     message_id = models.CharField(max_length=998, db_index=True)
     """Ours, with angle brackets."""
     server_message_id = models.CharField(max_length=998, blank=True)
@@ -98,7 +98,7 @@ class Recipient(models.Model):
 
     message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="recipients")
     address = models.CharField(max_length=320, db_index=True)
-    state = models.CharField(max_length=10, default=State.QUEUED)
+    state = models.CharField(max_length=10, default=State.QUEUED.value)
     answer = models.TextField(blank=True)
     """The server's words on it."""
     notify = models.CharField(max_length=32, blank=True)

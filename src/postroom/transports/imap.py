@@ -119,7 +119,7 @@ class ImapReader:
 
     def _select(self) -> Folder:
         with self._said(Step.FOLDER):
-            found = self._connected().select_folder(self._route.folder)
+            found = self._connected().select_folder(self._named(self._route.folder))
         self._validity = int(found.get(b"UIDVALIDITY", 0))
         return Folder(self._route.folder, int(found.get(b"EXISTS", 0)))
 
