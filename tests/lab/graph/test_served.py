@@ -50,3 +50,9 @@ def test_a_lost_answer_is_a_lost_connection(lab: RunningLab, http: httpx2.Client
     with pytest.raises((httpx2.RemoteProtocolError, httpx2.ReadError)):
         http.post(f"{user}/sendMail", json=mail(lab, lab.application["mailbox"]))
     assert len(http.get(f"{user}/mailFolders/inbox/messages").json()["value"]) == 1
+
+
+def test_a_client_that_sends_too_much_hears_of_it(lab: RunningLab, http: httpx2.Client) -> None:
+    at = f"/v1.0/users/{lab.application['mailbox']}/sendMail"
+    answer = http.post(at, content=b"x" * 30 * 1024 * 1024, headers={"Content-Type": "text/plain"})
+    assert answer.status_code == 413
