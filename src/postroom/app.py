@@ -2,6 +2,7 @@
 
     operate                    running it: serve, demo, lab, migrate, keys
     console, api, cli          the shells: pages, REST, commands; the rooms hang their doors into them
+    bridge                     the ports for programs: SMTP submission
     outbox                     accept, keep, pace, send, record
     tenant                     the Azure side: plan, apply, verify, export, rotate, remove
     mailboxes                  configurations, providers, credentials, proof
@@ -20,6 +21,7 @@ ROOMS = (
     "postroom.accounts",
     "postroom.mailboxes",
     "postroom.outbox",
+    "postroom.bridge",
     "postroom.tenant",
     "postroom.console",
 )
@@ -29,6 +31,7 @@ PAGES = (
     ("", "postroom.console.pages"),
     ("account/", "postroom.accounts.pages"),
     ("mailboxes/", "postroom.mailboxes.pages"),
+    ("tenant/", "postroom.tenant.pages"),
 )
 
 # The command line: a room's `commands.py` offers `app`, hung in under its name; "" hangs its commands at the root.

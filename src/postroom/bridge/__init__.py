@@ -1,0 +1,1 @@
+"""The ports for programs. So far: SMTP submission (docs/smtp-door.md)."""
