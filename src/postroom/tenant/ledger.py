@@ -12,7 +12,6 @@ from typing import Any
 from postroom.tenant.calls import Call, Change, Cmdlet, GraphCall
 from postroom.tenant.steps import Step
 
-
 _ELSEWHERE = frozenset({"application", "principal", "credential", "credential-remove", "certificate-remove", "remove"})
 """Kinds of steps that have no entry here."""
 

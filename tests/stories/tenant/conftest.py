@@ -12,12 +12,14 @@ import pytest
 from postroom.accounts.audit import Actor
 from postroom.core.settings import settings
 from postroom.mailboxes import connect, known_clouds
+from postroom.mailboxes.models import Application, Mailbox
 from postroom.mailboxes.proof import Patience as ProofPatience
 from postroom.mailboxes.token_source import token_source
 from postroom.microsoft.clouds import write_cloud
 from postroom.tenant import seeing, service, setups, signin, verify
 from postroom.tenant.device import Code
-from postroom.tenant.engine import Patience, Progress
+from postroom.tenant.engine import Patience
+from postroom.tenant.local import Errand
 from postroom.tenant.models import Setup
 from postroom.tenant.service import Outcome, Shown
 from postroom.tenant.verify import Verification
@@ -64,6 +66,15 @@ class World:
 
         signin.by_device("lab", "contoso.example", type_code, BY)
 
+    def afresh(self) -> None:
+        """The tenant and Postroom's tables as at the start."""
+        self.lab.reset()
+        Setup.objects.all().delete()
+        Mailbox.objects.all().delete()
+        Application.objects.all().delete()
+        token_source.cache_clear()
+        self.sign_in()
+
     def setup(self, text: str = TEN_LINES) -> Setup:
         return setups.save(text, BY)
 
@@ -105,15 +116,26 @@ class Killed(BaseException):
     """The process was killed here."""
 
 
-class KillAt:
-    """A listener that kills the run at its `number`th event."""
+@dataclass
+class Killer:
+    """Kills a run before its `number`th errand: what Microsoft was asked is done, and nothing of it is stored."""
 
-    def __init__(self, number: int) -> None:
-        self.left = number
-        self.at = ""
+    number: int = 0
+    """0: never."""
+    errands: int = 0
 
-    def __call__(self, progress: Progress) -> None:
-        self.left -= 1
-        if self.left == 0:
-            self.at = f"{progress.key} {progress.state}"
-            raise Killed(self.at)
+    def run(self, errand: Errand[Any]) -> None:
+        self.errands += 1
+        if self.errands == self.number:
+            raise Killed
+        _RUN(errand)
+
+
+_RUN = Errand.run
+
+
+@pytest.fixture
+def killer(monkeypatch: pytest.MonkeyPatch) -> Killer:
+    killer = Killer()
+    monkeypatch.setattr(Errand, "run", lambda errand: killer.run(errand))  # noqa: PLW0108 - a method binds, a bound one not
+    return killer
