@@ -10,7 +10,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 
 from postroom.accounts.audit import Actor
-from postroom.accounts.models import Person, Role
+from postroom.accounts.choices import Role
+from postroom.accounts.models import Person
 from postroom.accounts.rules import may, roles_that_may
 
 P = ParamSpec("P")

@@ -15,6 +15,7 @@ from datetime import UTC
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Q, QuerySet
 
 from postroom.accounts.models import AuditEvent
 from postroom.core.clock import now
@@ -68,6 +69,12 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, An
         for name in sorted({*before, *after})
         if before.get(name) != after.get(name)
     }
+
+
+def search(text: str = "") -> QuerySet[AuditEvent]:
+    """Rows that name `text` as actor, action or subject, newest first; all of them for ""."""
+    named = Q(subject__icontains=text) | Q(actor__icontains=text) | Q(action__icontains=text)
+    return AuditEvent.objects.filter(named) if text else AuditEvent.objects.all()
 
 
 @dataclass(frozen=True, slots=True)

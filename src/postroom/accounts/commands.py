@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import getpass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from postroom.accounts import audit, links, service
 from postroom.accounts.audit import Actor
-from postroom.accounts.models import Person, Role
+from postroom.accounts.choices import Role
 from postroom.cli import output
 from postroom.cli.output import JsonFlag
 from postroom.core.faults import Fault, Invalid
+
+if TYPE_CHECKING:
+    from postroom.accounts.models import Person
 
 app = typer.Typer(no_args_is_help=True, help=__doc__)
 

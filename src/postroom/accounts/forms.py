@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 
-from postroom.accounts.models import Role
+from postroom.accounts.choices import Role
 from postroom.accounts.rules import ROLE_PURPOSES
 
 _EMAIL = {"autocomplete": "username", "spellcheck": "false"}

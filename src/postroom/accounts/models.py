@@ -7,15 +7,7 @@ from typing import Any, ClassVar
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 
-
-class Role(models.TextChoices):
-    """What a person may do; `rules.py` says which verbs each role has."""
-
-    ADMINISTRATOR = "administrator", "Administrator"
-    MAILBOX_ADMINISTRATOR = "mailbox-administrator", "Mailbox administrator"
-    OPERATOR = "operator", "Operator"
-    APPROVER = "approver", "Approver of quarantine"
-    READER = "reader", "Reader"
+from postroom.accounts.choices import Role
 
 
 class People(BaseUserManager["Person"]):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django import forms
 from django.contrib import messages
 from django.contrib.auth import authenticate, login, logout, update_session_auth_hash
@@ -19,8 +21,10 @@ from postroom.accounts import audit, links, service
 from postroom.accounts.access import actor_of, needs, origin_of, person_of
 from postroom.accounts.audit import Actor
 from postroom.accounts.forms import FirstAdministratorForm, LinkForm, PasswordForm, PersonForm, SignInForm
-from postroom.accounts.models import AuditEvent, Person
 from postroom.core.faults import Fault, Invalid
+
+if TYPE_CHECKING:
+    from postroom.accounts.models import Person
 
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 _FIRST_LINK = "first-administrator-link"
@@ -39,9 +43,9 @@ def sign_in(request: HttpRequest) -> HttpResponseBase:
     if request.method == "POST" and form.is_valid():
         email = form.cleaned_data["email"].strip().lower()
         person = authenticate(request, username=email, password=form.cleaned_data["password"])
-        if isinstance(person, Person):
+        if person is not None:
             login(request, person)
-            audit.record(actor_of(request), "sign-in.succeeded", person.email)
+            audit.record(actor_of(request), "sign-in.succeeded", email)
             return redirect(_next(request))
         locked = getattr(request, "axes_locked_out", False)
         # What was typed is logged as the subject, not as the actor: nobody has proved to be that person.
@@ -162,10 +166,8 @@ def person_switch(request: HttpRequest, person_id: int) -> HttpResponse:
 @needs("audit.view")
 @require_safe
 def audit_log(request: HttpRequest) -> HttpResponse:
-    events = AuditEvent.objects.all()
-    if search := request.GET.get("search", "").strip():
-        events = events.filter(subject__icontains=search) | events.filter(actor__icontains=search)
-    page = Paginator(events, 50).get_page(request.GET.get("page"))
+    search = request.GET.get("search", "").strip()
+    page = Paginator(audit.search(search), 50).get_page(request.GET.get("page"))
     return render(request, "accounts/audit.html", {"page": page, "search": search})
 
 

@@ -12,7 +12,8 @@ from django.db.models import QuerySet
 
 from postroom.accounts import audit, links
 from postroom.accounts.audit import Actor
-from postroom.accounts.models import Person, Role, SignInLink
+from postroom.accounts.choices import Role
+from postroom.accounts.models import Person, SignInLink
 from postroom.accounts.rules import ROLES
 from postroom.core.faults import Fault, Invalid, NotFound
 

@@ -12,8 +12,9 @@ from postroom.core.encryption import CannotOpen
 from postroom.core.faults import Fault
 from postroom.core.settings import settings
 from postroom.mailboxes import credentials, service
+from postroom.mailboxes.choices import CredentialKind
 from postroom.mailboxes.known_clouds import known_clouds
-from postroom.mailboxes.models import Credential, CredentialKind, Mailbox
+from postroom.mailboxes.models import Credential, Mailbox
 from postroom.mailboxes.token_source import token_source
 from postroom.mailboxes.values import Effective, Server
 from postroom.microsoft.claims import AccessToken, Claims

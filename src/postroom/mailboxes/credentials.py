@@ -17,8 +17,9 @@ from postroom.accounts import audit
 from postroom.accounts.audit import Actor
 from postroom.core.clock import now
 from postroom.core.encryption import CannotOpen, is_sealed_with_first, seal, unseal
+from postroom.mailboxes.choices import CredentialKind
 from postroom.mailboxes.health import CredentialState
-from postroom.mailboxes.models import Application, Credential, CredentialKind, Mailbox
+from postroom.mailboxes.models import Application, Credential, Mailbox
 from postroom.mailboxes.token_source import token_source
 from postroom.mailboxes.values import Invalid, NotFound
 from postroom.microsoft.certificates import CertificateWithKey, make_certificate, read_certificate

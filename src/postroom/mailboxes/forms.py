@@ -10,13 +10,16 @@ import re
 from collections.abc import Iterable
 from dataclasses import fields as dataclass_fields
 from datetime import UTC, datetime, time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 
 from postroom.core.faults import Fault, Invalid
-from postroom.mailboxes.models import CredentialKind, Provider, ReadBy, SecurityChoice, SendBy, SignInBy
+from postroom.mailboxes.choices import CredentialKind, ReadBy, SecurityChoice, SendBy, SignInBy
 from postroom.mailboxes.values import ConnectionData, MailboxData, ProviderData
+
+if TYPE_CHECKING:
+    from postroom.mailboxes.models import Provider
 
 _CODE = {"spellcheck": "false", "autocomplete": "off", "autocapitalize": "off"}
 _OVERVIEW = "Azure portal, App registrations, your application, Overview"

@@ -13,7 +13,8 @@ from postroom.accounts import audit
 from postroom.accounts.audit import Actor
 from postroom.core.faults import Invalid
 from postroom.mailboxes import credentials, service
-from postroom.mailboxes.models import CredentialKind, Mailbox
+from postroom.mailboxes.choices import CredentialKind
+from postroom.mailboxes.models import Mailbox
 from postroom.mailboxes.properties import parse_properties
 from postroom.mailboxes.values import MailboxData
 

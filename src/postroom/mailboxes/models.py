@@ -6,30 +6,7 @@ from typing import ClassVar
 
 from django.db import models
 
-
-class SendBy(models.TextChoices):
-    SMTP = "smtp", "SMTP"
-    GRAPH = "graph", "Microsoft Graph"
-    NONE = "none", "does not send"
-
-
-class ReadBy(models.TextChoices):
-    IMAP = "imap", "IMAP"
-    POP3 = "pop3", "POP3"
-    GRAPH = "graph", "Microsoft Graph"
-    NONE = "none", "does not read"
-
-
-class SignInBy(models.TextChoices):
-    OAUTH = "oauth", "OAuth 2.0 client credentials (Azure application)"
-    PASSWORD = "password", "User name and password"
-    NONE = "none", "No sign-in"
-
-
-class SecurityChoice(models.TextChoices):
-    TLS = "tls", "TLS"
-    STARTTLS = "starttls", "STARTTLS"
-    NONE = "none", "none"
+from postroom.mailboxes.choices import CredentialKind, ReadBy, SecurityChoice, SendBy, SignInBy
 
 
 class Connection(models.Model):
@@ -148,14 +125,6 @@ class Mailbox(Connection):
 
     def __str__(self) -> str:
         return self.name
-
-
-class CredentialKind(models.TextChoices):
-    SECRET = "secret", "Client secret"
-    CERTIFICATE = "certificate", "Certificate"
-    FEDERATED_FILE = "federated-file", "Federated identity (token file)"
-    MANAGED_IDENTITY = "managed-identity", "Managed identity"
-    PASSWORD = "password", "Password"
 
 
 class Credential(models.Model):

@@ -14,7 +14,8 @@ from typing import Any
 from postroom.accounts import links
 from postroom.accounts import service as people
 from postroom.accounts.audit import Actor
-from postroom.accounts.models import Person, Role
+from postroom.accounts.choices import Role
+from postroom.accounts.models import Person
 from postroom.core.faults import Fault
 from postroom.core.settings import settings
 from postroom.mailboxes import credentials, proofs, service

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from postroom.accounts.models import Role
+from postroom.accounts.choices import Role
 from postroom.accounts.rules import ROLE_PURPOSES, ROLES, VERBS, may, roles_that_may
 
 
