@@ -75,8 +75,6 @@ class Submissions:
         try:
             for address in _authors(raw):
                 self.office.check_sender(mailbox, address)
-            if self._is_full(mailbox):
-                return words.FULL
             submitted = self.office.submit(mailbox, sender, recipients, raw)
         except SendAsDenied as denied:
             return words.send_as_denied(str(denied))
@@ -114,12 +112,6 @@ class Submissions:
                 return words.TOO_FAST
             await asyncio.sleep(min(wait, _TICK))
         return None
-
-    def _is_full(self, mailbox: Mailbox) -> bool:
-        fault = self.tenant.faults.peek(FaultName.MAILBOX_FULL)
-        if fault is None or str(fault.values.get("mailbox", mailbox.address)).lower() != mailbox.address:
-            return False
-        return self.tenant.faults.strikes(FaultName.MAILBOX_FULL) is not None
 
 
 def _authors(raw: bytes) -> list[str]:
