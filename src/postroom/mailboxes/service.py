@@ -240,10 +240,12 @@ def _application(data: MailboxData, mailbox: Mailbox) -> Application:
     if found is None and own is not None and not own.mailboxes.exclude(pk=mailbox.pk).exists():
         found = own  # a typing error put right: its credentials stay
     application = found or Application()
-    values = key | {
+    values: dict[str, Any] = key | {
         "object_id": _uuid(data.object_id),
         "service_principal_id": _uuid(data.service_principal_id),
     }
+    if found is not None and found != own:  # a mailbox that joins an application need not know its other ids
+        values = {name: value if value is not None else getattr(found, name) for name, value in values.items()}
     changed = [name for name, value in values.items() if getattr(application, name) != value]
     if application.pk is None or changed:
         if application.pk is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 from django.db import connection
@@ -54,6 +55,15 @@ def test_two_mailboxes_share_one_application(office: Mailbox, office_data: Mailb
     second = service.save(replace(office_data, name="Second", address="second@contoso.com"), by)
     assert second.application_id == office.application_id
     assert len(credentials.list_for(second)) == 1
+
+
+def test_a_mailbox_that_joins_an_application_leaves_its_known_ids(
+    office: Mailbox, office_data: MailboxData, by: Actor
+) -> None:
+    joining = replace(office_data, name="Second", object_id="", service_principal_id="")
+    joined = service.save(joining, by).application
+    assert joined is not None
+    assert joined.service_principal_id == UUID(office_data.service_principal_id)
 
 
 def test_a_corrected_client_id_keeps_the_applications_credential(office: Mailbox, by: Actor) -> None:
