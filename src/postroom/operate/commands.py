@@ -28,11 +28,11 @@ def serve(
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)] = 8025,
     role: Annotated[
         list[str] | None,
-        typer.Option(help="Only this: web (console) or worker (sends). May be repeated; everything when left out."),
+        typer.Option(help="Only this: web (console), submission (SMTP door) or worker (sends). May be repeated."),
     ] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Run Postroom: the console, and the worker that sends."""
+    """Run Postroom: the console, the SMTP door, and the worker that sends."""
     start()
     from postroom.operate import roles, server
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ from postroom.microsoft.answers import Answer, Refused, Service, Step
 from postroom.outbox import lane_rows, settle, store
 from postroom.outbox.pace import Pace
 from postroom.outbox.rules import Brake, Judgement, judge, judge_opening
-from postroom.outbox.store import Begin, Due, End, Op, Work
+from postroom.outbox.store import Begin, Due, End, Op, Uncertain, Work
 from postroom.outbox.values import Priority, State
 from postroom.outbox.ways import Way, redirected, same_setup, ways
 from postroom.transports.base import Accepted, Rejected, Sender, SendResult, Unanswered
@@ -420,29 +420,37 @@ class Lane:
             return
         prepared = self._ways[0].prepared
         route = await self._desk.db(lambda: settle.sent_items(prepared))
-        seen = settle.Look({}, complete=True)
-        why = "this mailbox's Sent Items cannot be looked at, so the message is sent again; it may arrive twice"
+        late = {one.id for one in sought if _age(one) >= settings().sent_items_patience}
+        seen, why = settle.Look({}, complete=True), settle.NO_LOOK
         if route is not None:
-            why = "not in Sent Items: it was not taken, and is sent again"
+            why = settle.NOT_THERE
             try:
-                seen = await settle.look(route, sought, settle.depth(sought, self._pace.per_minute, now()))
+                seen = await settle.look(route, sought, await self._depth(sought) if late else settle.GLANCE)
             except Refused as refused:
-                await self._cannot_look(refused.answer)
+                self._cannot_look(refused.answer)
                 return
-        patience = settings().sent_items_patience
 
         def written() -> None:
-            moment = now()
             for one in sought:
                 if one.id in seen.found:
                     store.found(one, seen.found[one.id])
-                elif seen.complete and (moment - one.since).total_seconds() >= patience:
+                elif seen.complete and one.id in late:
                     store.not_found(one, why)
 
         await self._desk.db(written)
         self.wake()
 
-    async def _cannot_look(self, answer: Answer) -> None:
+    async def _depth(self, sought: Sequence[Uncertain]) -> int:
+        oldest = min(one.since for one in sought)
+        ours = await self._desk.db(lambda: store.attempts_since(self.mailbox, oldest))
+        return settle.depth((now() - oldest).total_seconds(), ours, self._pace.per_minute)
+
+    def _cannot_look(self, answer: Answer) -> None:
         """Sent Items is not reached now: it stays unknown until it is."""
         _log.warning("cannot look into Sent Items", mailbox=self.mailbox, answer=f"{answer.code} {answer.text}")
         self._settle_at = self._clock() + 15.0
+
+
+def _age(one: Uncertain) -> float:
+    """Seconds since the attempt."""
+    return (now() - one.since).total_seconds()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from postroom.core.faults import Fault
 from postroom.mail.message import Message
@@ -21,12 +20,17 @@ from postroom.transports.folders import SENT
 from postroom.transports.opening import open_reader
 
 _ORIGINAL = "X-Microsoft-Original-Message-ID"
-_FIRST_LOOK = 50
-_LONGEST_LOOK = 3200
+GLANCE = 50
+"""How many of the newest copies are looked at while there is still time for the copy to show."""
+_LONGEST_LOOK = 5000
 _OTHERS = 100
-"""Copies that may lie above ours although they are older: clocks differ, folders are not sorted to the second."""
+"""Copies that may lie above ours although they are older: folders are not sorted to the second."""
 _PER_MINUTE = 30.0
-"""What a mailbox of Microsoft's may send (facts 6); used where the mailbox names no limit."""
+"""What other programs may send through a mailbox of Microsoft's (facts 6); used where the mailbox names no limit."""
+
+
+NOT_THERE = "not in Sent Items: it was not taken, and is sent again"
+NO_LOOK = "Sent Items of this mailbox cannot be looked at, so it is sent again; it may arrive twice"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,53 +58,67 @@ def sent_items(prepared: Ready) -> ReadRoute | None:
     return None
 
 
-def depth(sought: Sequence[Uncertain], per_minute: float | None, now: datetime) -> int:
-    """How many of the newest copies must be seen: as many as the mailbox may have sent since the oldest attempt.
+def depth(seconds: float, ours: int, per_minute: float | None) -> int:
+    """How many of the newest copies must be seen before "not there" is true: what this mailbox may have sent in the
+    `seconds` since the oldest attempt, by us (`ours` attempts) and by others.
 
     Not told by the date in the header: a message that waited has an old one.
     """
-    minutes = max((now - min(one.since for one in sought)).total_seconds(), 0.0) / 60
-    return _OTHERS + len(sought) + int(minutes * (per_minute or _PER_MINUTE))
+    return _OTHERS + ours + int(seconds / 60 * (per_minute or _PER_MINUTE))
 
 
 async def look(route: ReadRoute, sought: Sequence[Uncertain], depth: int) -> Look:
-    """Reads the newest messages until all are found, or `depth` of them are seen.
+    """Searches by Message-ID, then reads the newest copies until all are found or `depth` of them are seen.
 
     Raises `Refused` when the folder cannot be read.
     """
     reader = open_reader(route)
     try:
         await reader.open()
-        return await _look(reader, sought, depth)
+        search = _Search(sought)
+        for one in sought:
+            if one.message_id:
+                for item in await reader.find(one.message_id):
+                    await search.see(reader, item.uid)
+        return await search.newest(reader, depth)
     finally:
         await reader.close()
 
 
-async def _look(reader: Reader, sought: Sequence[Uncertain], depth: int) -> Look:
-    by_mark = {str(one.id): one.id for one in sought}
-    by_message_id = {one.message_id: one.id for one in sought if one.message_id}
-    found: dict[int, str] = {}
-    seen: set[str] = set()
-    size = _FIRST_LOOK
-    while True:
-        items = await reader.newest(size)
-        for item in items:
-            if item.uid in seen:
-                continue
-            seen.add(item.uid)
-            copy = Message(await reader.fetch(item.uid))
-            one = _whose(copy, by_mark, by_message_id)
-            if one is not None:
-                found.setdefault(one, copy.message_id)
-        if len(items) < size or size >= depth or len(found) == len(sought):
-            return Look(found, True)
-        if size >= _LONGEST_LOOK:
-            return Look(found, False)
-        size = min(size * 4, max(depth, size + 1), _LONGEST_LOOK)
+class _Search:
+    """What is sought, and what was found and seen so far."""
 
+    def __init__(self, sought: Sequence[Uncertain]) -> None:
+        self._by_mark = {str(one.id): one.id for one in sought}
+        self._by_message_id = {one.message_id: one.id for one in sought if one.message_id}
+        self._found: dict[int, str] = {}
+        self._seen: set[str] = set()
 
-def _whose(copy: Message, by_mark: dict[str, int], by_message_id: dict[str, int]) -> int | None:
-    mark = copy.header(PASSED.decode())
-    if mark:
-        return by_mark.get(mark)
-    return by_message_id.get(copy.header(_ORIGINAL) or copy.message_id)
+    async def see(self, reader: Reader, uid: str) -> None:
+        """Reads one copy, once."""
+        if uid in self._seen:
+            return
+        self._seen.add(uid)
+        copy = Message(await reader.fetch(uid))
+        one = self._whose(copy)
+        if one is not None:
+            self._found.setdefault(one, copy.message_id)
+
+    async def newest(self, reader: Reader, depth: int) -> Look:
+        size = GLANCE
+        while len(self._found) < len(self._by_mark):
+            items = await reader.newest(size)
+            for item in items:
+                await self.see(reader, item.uid)
+            if len(items) < size or size >= depth:
+                break
+            if size >= _LONGEST_LOOK:
+                return Look(self._found, False)
+            size = min(size * 4, max(depth, size + 1), _LONGEST_LOOK)
+        return Look(self._found, True)
+
+    def _whose(self, copy: Message) -> int | None:
+        mark = copy.header(PASSED.decode())
+        if mark:
+            return self._by_mark.get(mark)
+        return self._by_message_id.get(copy.header(_ORIGINAL) or copy.message_id)

@@ -263,6 +263,10 @@ def uncertain(mailbox: int) -> list[Uncertain]:
     ]
 
 
+def attempts_since(mailbox: int, moment: datetime) -> int:
+    return Attempt.objects.filter(mailbox_id=mailbox, started_at__gte=moment).count()
+
+
 def found(one: Uncertain, server_message_id: str) -> None:
     """It was taken after all."""
     moment = now()

@@ -182,7 +182,7 @@ class ImapReader:
                     client.select_folder(wanted, readonly=True)
             else:
                 client.noop()
-            return self._items(sorted(client.search(["HEADER", "Message-ID", message_id])))
+            return self._items(sorted(client.search(_with_id(message_id))))
         finally:
             # A SELECT that fails leaves no folder open (RFC 3501 section 6.3.1).
             if elsewhere and self._client is client:
@@ -405,3 +405,8 @@ def _answer(step: Step, code: str, text: str) -> Answer:
 
 def _text(words: Any) -> str:
     return " ".join((words.decode("utf-8", "replace") if isinstance(words, bytes) else str(words)).split())
+
+
+def _with_id(message_id: str) -> list[str]:
+    """By the Message-ID it has, or the one it came with where Exchange gave it another (facts 8)."""
+    return ["OR", "HEADER", "Message-ID", message_id, "HEADER", "X-Microsoft-Original-Message-ID", message_id]
