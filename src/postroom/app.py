@@ -42,6 +42,8 @@ COMMANDS = (
     ("provider", "postroom.mailboxes.provider_commands"),
     ("credential", "postroom.mailboxes.credential_commands"),
     ("tenant", "postroom.tenant.commands"),
+    ("app", "postroom.bridge.app_commands"),
+    ("listener", "postroom.bridge.commands"),
     ("person", "postroom.accounts.commands"),
     ("", "postroom.operate.commands"),
 )

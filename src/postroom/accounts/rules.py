@@ -12,7 +12,7 @@ ROLES = (ADMINISTRATOR, MAILBOX_ADMINISTRATOR, OPERATOR, APPROVER, READER)
 
 # What each role is for, in the words shown where it is given.
 ROLE_PURPOSES = {
-    ADMINISTRATOR: "Everything, people and the audit log included.",
+    ADMINISTRATOR: "Everything: people, the audit log and the set-up of tenants included.",
     MAILBOX_ADMINISTRATOR: "Sets up mailboxes, providers and credentials; tests, sends and reads.",
     OPERATOR: "Tests mailboxes, sends mail and looks at inboxes; changes no configuration.",
     APPROVER: "Decides about quarantined mail; sees the configuration.",
@@ -30,6 +30,9 @@ _VERBS: dict[str, frozenset[str]] = {
     "mailbox.read": _WORK,
     "provider.change": _SET_UP,
     "credential.change": _SET_UP,
+    "tenant.view": frozenset(ROLES),
+    # An administrator's sign-in to the tenant is kept, and whoever may use it could grant the application anything.
+    "tenant.change": frozenset({ADMINISTRATOR}),
     "person.change": frozenset({ADMINISTRATOR}),
     "audit.view": frozenset({ADMINISTRATOR, OPERATOR}),
 }

@@ -38,6 +38,24 @@ class Mark(StrEnum):
     FAILED = "failed"
 
 
+    @property
+    def words(self) -> str:
+        return _WORDS[self]
+
+
+_WORDS = {
+    Mark.UNKNOWN: "not looked at yet",
+    Mark.THERE: "there",
+    Mark.MAKE: "will be made",
+    Mark.CHANGE: "will be changed",
+    Mark.REMOVE: "will be taken away",
+    Mark.WRONG: "needs you",
+    Mark.WORKING: "at work",
+    Mark.DONE: "done",
+    Mark.FAILED: "failed",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One line in a box."""
@@ -71,6 +89,19 @@ class Lane:
     """What the arrow to the next lane says."""
 
 
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The lanes, from the application to the mailboxes."""
+
+    lanes: tuple[Lane, ...]
+
+    @property
+    def marks(self) -> list[Mark]:
+        """Those that occur, for the legend."""
+        found = {item.mark for lane in self.lanes for box in lane.boxes for item in box.items}
+        return [mark for mark in Mark if mark in found]
+
+
 _GRAVITY = (
     Mark.FAILED,
     Mark.WRONG,
@@ -87,20 +118,18 @@ _CREDENTIALS = {
     CredentialKind.CERTIFICATE: "Certificate",
     CredentialKind.FEDERATED: "Federated credential",
 }
-_CHANGES = ("application:permissions", "principal:enable", "protocols:", "credential:upload:")
+_CHANGES = ("principal:enable", "protocols:", "credential:upload:")
 _REMOVALS = ("consent-revoke:", "delegated-revoke:", "credential-remove:", "exchange-principal:remove:")
 _BUILDS = frozenset({"running", "waiting"})
 
 
 def picture(
     wanted: Wanted, steps: Sequence[Json] | None, drift: Sequence[Json] = (), states: Mapping[str, str] | None = None
-) -> tuple[Lane, ...]:
-    """The lanes, from the application to the mailboxes.
-
-    `steps` and `drift` are those of `Plan.to_data()`; None where nobody has looked. `states` says of each step of a
+) -> Picture:
+    """Draws it. `steps` and `drift` are those of `Plan.to_data()`; None where nobody has looked. `states` says of each step of a
     running apply how it stands.
     """
-    return tuple(_Painter(wanted, steps, drift, states or {}).lanes())
+    return Picture(tuple(_Painter(wanted, steps, drift, states or {}).lanes()))
 
 
 class _Painter:
@@ -132,13 +161,9 @@ class _Painter:
             (self._item(f"{kind}{lasts}", "credential:"), *self._removed("credential-remove:")),
             "proves",
         )
-        asked = [f"Asks for {role.value}" for role in consented_roles(self._wanted)]
         yield Box(
             "App registration",
-            (
-                self._item(self._wanted.application, "application"),
-                *(self._item(text, "application", "application:permissions") for text in asked),
-            ),
+            (self._item(self._wanted.application, "application"), *self._asks()),
             "stands in the tenant as",
         )
         consents = [
@@ -156,6 +181,18 @@ class _Painter:
                 *self._unmended("application-missing", "application-ambiguous"),
             ),
         )
+
+    def _asks(self) -> Iterator[Item]:
+        """Permissions that the registration asks for; one step corrects them all, and its findings say which."""
+        corrected = [one for one in self._drift if one["mended_by"] == "application:permissions"]
+        missing = {one["about"] for one in corrected if one["id"] == "permission-missing"}
+        for role in consented_roles(self._wanted):
+            keys = ("application", "application:permissions") if role.value in missing else ("application",)
+            yield self._item(f"Asks for {role.value}", *keys)
+        for one in corrected:
+            if one["id"] != "permission-missing":
+                state = self._mark_of("application:permissions")
+                yield Item(f"Asks for {one['about']}", Mark.REMOVE if state is Mark.MAKE else state, one["fault"])
 
     def _exchange(self) -> Iterator[Box]:
         if needs_exchange_principal(self._wanted):
