@@ -169,7 +169,8 @@ def _digest(secret: str) -> str:
 def _checked(data: AppData, app_id: int | None) -> AppData:
     data = tidy(data)
     faults = judge(data)
-    if App.objects.filter(name=data.name).exclude(pk=app_id).exists():
+    others = App.objects.all() if app_id is None else App.objects.exclude(pk=app_id)
+    if others.filter(name=data.name).exists():
         faults.setdefault("name", []).append("is taken by another app; choose another")
     if faults:
         raise Invalid(faults)

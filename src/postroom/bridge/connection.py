@@ -76,9 +76,10 @@ class Hooks:
 _HOOKS = Hooks()
 
 
-class Connection(SMTP):  # type: ignore[misc]
+class Connection(SMTP):
     """`open_ones` holds all connections of the listener, for a graceful end."""
 
+    session: Any
     command_size_limit = _LONGEST_COMMAND
     line_length_limit = _BUFFER
 
@@ -143,7 +144,7 @@ class Connection(SMTP):  # type: ignore[misc]
             """aiosmtpd's loop asks for the next command without an argument, its PROXY parser with one."""
             return await (read(separator) if separator else self._next_command())
 
-        self._line = lambda: read_line(read)
+        self._read_until = read
         reader.readuntil = strictly  # type: ignore[method-assign,assignment]
 
     async def _handle_client(self) -> None:
@@ -174,11 +175,10 @@ class Connection(SMTP):  # type: ignore[misc]
             self._writer.write(replies.GOING_DOWN.encode() + b"\r\n")
             self._hang_up()
 
-    @property
     def task(self) -> asyncio.Task[None]:
-        """Ends with the connection."""
-        task: asyncio.Task[None] = self._handler_coroutine
-        return task
+        """Ends with the connection. Not a property: aiosmtpd reads them all before there is one."""
+        assert self._handler_coroutine is not None  # noqa: S101 - there is one from `connection_made` on
+        return self._handler_coroutine
 
     def abort(self) -> None:
         """Cuts the connection: it had its time."""
@@ -196,14 +196,14 @@ class Connection(SMTP):  # type: ignore[misc]
             raise Refused(replies.TOO_MANY_ERRORS)
         self._waiting = True
         try:
-            return await self._line()
+            return await read_line(self._read_until)
         finally:
             self._waiting = False
 
     def _timeout_cb(self) -> None:
         if self._writer is not None and not self._writer.is_closing():
             self._writer.write(replies.IDLE.encode() + b"\r\n")
-        super()._timeout_cb()
+        super()._timeout_cb()  # type: ignore[no-untyped-call]
 
     def _hang_up(self) -> None:
         if self.transport is not None:
@@ -289,7 +289,7 @@ class Connection(SMTP):  # type: ignore[misc]
 
     async def _answer(self, challenge: str) -> str:
         await self.push(b"334 " + binascii.b2a_base64(challenge.encode(), newline=False))
-        line = (await self._line()).strip()
+        line = (await read_line(self._read_until)).strip()
         if line == b"*":
             raise Refused(replies.CANCELLED)
         return _decoded(line.decode("ascii", "replace"))
@@ -416,7 +416,7 @@ class Connection(SMTP):  # type: ignore[misc]
 
     def _set_rset_state(self) -> None:
         self._transaction = None
-        super()._set_rset_state()
+        super()._set_rset_state()  # type: ignore[no-untyped-call]
 
 
 def _decoded(text: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
@@ -61,7 +61,6 @@ class Asked(Protocol):
 class Desk:
     """The real one."""
 
-    accept: Callable[[Submission], Awaitable[Receipt]] = accept_async
     fresh_for: float = 5.0
     """Seconds after which an open session is looked up again."""
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(4, "door"))
@@ -78,11 +77,15 @@ class Desk:
     async def open_house(self, data: ListenerData, address: str) -> SignedIn:
         return await self.ask(lambda: _visitor(data, address))
 
+    async def accept(self, submission: Submission) -> Receipt:
+        return await accept_async(submission)
+
     async def ask(self, question: Callable[[], T]) -> T:
         """Runs in a thread that keeps its database connection for the next question."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, _with_database, question)
 
     def close(self) -> None:
+        """Lets what was asked be answered."""
         self._threads.shutdown(wait=True)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from postroom.bridge import service
 from postroom.bridge.connection import Connection
-from postroom.bridge.desk import Desk
+from postroom.bridge.desk import Asked, Desk
 from postroom.bridge.guard import Guard
 from postroom.bridge.rules import warnings
 from postroom.bridge.service import ListenerRow
@@ -46,13 +46,13 @@ class Port:
         self.server.close()
         for connection in list(self.connections):
             connection.retire()
-        if busy := [connection.task for connection in self.connections]:
+        if busy := [connection.task() for connection in self.connections]:
             await asyncio.wait(busy, timeout=grace)
         for connection in list(self.connections):
             connection.abort()
 
 
-async def open_port(terms: Terms, desk: Desk, guard: Guard, *, share: bool = False) -> Port:
+async def open_port(terms: Terms, asked: Asked, guard: Guard, *, share: bool = False) -> Port:
     """Listens. With `share` several processes may listen on the same port, and the kernel deals out the connections.
 
     Raises `OSError`.
@@ -60,7 +60,7 @@ async def open_port(terms: Terms, desk: Desk, guard: Guard, *, share: bool = Fal
     data, connections = terms.data, set[Connection]()
     implicit = terms.tls if data.mode == Mode.TLS else None
     server = await asyncio.get_running_loop().create_server(
-        lambda: Connection(terms, desk, guard, connections),
+        lambda: Connection(terms, asked, guard, connections),
         data.address,
         data.port,
         ssl=implicit,
@@ -72,7 +72,7 @@ async def open_port(terms: Terms, desk: Desk, guard: Guard, *, share: bool = Fal
 
 
 class Listening:
-    """The submission role of a process: `start`, then `stop`. Ports that cannot be opened are tried again."""
+    """The submission role of a process. Ports that cannot be opened are tried again."""
 
     def __init__(self, *, share: bool = False) -> None:
         # aiosmtpd logs every command, user names included; what matters is logged here.
@@ -81,30 +81,30 @@ class Listening:
         self.guard = Guard(time.monotonic)
         self.ports: dict[int, Port] = {}
         self._share = share and hasattr(socket, "SO_REUSEPORT")
-        self._task: asyncio.Task[None] | None = None
+        self._stopped = asyncio.Event()
         self._closing: list[asyncio.Task[None]] = []
 
-    async def start(self) -> None:
-        """Opens what can be opened now, and goes on following the table."""
-        await self._follow()
-        self._task = asyncio.create_task(self._keep_following(), name="listeners")
+    async def run(self) -> None:
+        """Until `stop`: opens what the table names, and follows it. In the end every port closes gracefully."""
+        try:
+            while not self._stopped.is_set():
+                await self._try_to_follow()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopped.wait(), _LOOK_EVERY)
+        finally:
+            await asyncio.gather(*self._closing, *(port.close() for port in self.ports.values()))
+            self.ports.clear()
+            await asyncio.to_thread(self.desk.close)
 
-    async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-        await asyncio.gather(*self._closing, *(port.close() for port in self.ports.values()))
-        self.ports.clear()
-        await asyncio.to_thread(self.desk.close)
+    def stop(self) -> None:
+        """From the loop's own thread."""
+        self._stopped.set()
 
-    async def _keep_following(self) -> None:
-        while True:
-            await asyncio.sleep(_LOOK_EVERY)
-            try:
-                await self._follow()
-            except Exception:  # the database is away: the open ports stay open
-                _log.exception("the table of listeners cannot be read")
+    async def _try_to_follow(self) -> None:
+        try:
+            await self._follow()
+        except Exception:  # the database is away: the open ports stay open
+            _log.exception("the table of listeners cannot be read")
 
     async def _follow(self) -> None:
         """Closes what is gone or changed, opens what is new."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
+from typing import Any
 
 from postroom.accounts.app_rules import is_in, network_faults, sender_fault
 from postroom.bridge.values import TLS_VERSIONS, ListenerData, Mode, Prompts
@@ -18,11 +19,12 @@ Faults = dict[str, list[str]]
 
 def tidy(data: ListenerData) -> ListenerData:
     """Without stray blanks; a plain port on loopback is for loopback when nothing else is said."""
-    lists = {
+    lists: dict[str, Any] = {
         field: tuple(dict.fromkeys(word.strip() for word in getattr(data, field) if word.strip()))
         for field in ("networks", "proxies", "open_networks", "open_senders")
     }
-    texts = {field: getattr(data, field).strip() for field in ("name", "address", "hostname", "certificate", "key")}
+    words = ("name", "address", "hostname", "certificate", "key")
+    texts: dict[str, Any] = {field: getattr(data, field).strip() for field in words}
     data = replace(data, **lists, **texts)
     if data.mode == Mode.PLAIN and not data.networks and is_loopback(data.address):
         data = replace(data, networks=_LOOPBACK)

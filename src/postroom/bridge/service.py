@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
 
 from django.db import transaction
 
@@ -46,8 +47,9 @@ def find(name: str) -> Listener:
 
 
 def data_of(row: Listener) -> ListenerData:
-    values = {name: getattr(row, name) for name in _FIELDS}
-    return ListenerData(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    values: dict[str, Any] = {name: getattr(row, name) for name in _FIELDS}
+    lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    return ListenerData(**values | lists)
 
 
 @transaction.atomic
