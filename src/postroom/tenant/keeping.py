@@ -229,7 +229,7 @@ class Keeper:
         owner = self.application()
         if not fresh:
             stored = credentials.list_of(owner)
-            view = next(one for one in stored if one.kind == "certificate" and _is_good(one))
+            view = next(one for one in stored if one.kind == "certificate" and not _is_over(one))
         else:
             self.make_room(owner)
             view = credentials.generate_certificate(owner, self._by, days=self._wanted.credential.days)
@@ -299,9 +299,12 @@ class Keeper:
         return MailboxData(name=wanted.address if taken else name, address=wanted.address, display_name=wanted.name)
 
 
+def _is_over(view: CredentialView) -> bool:
+    return bool(view.fault) or (view.expires_at is not None and view.expires_at <= now())
+
+
 def _is_good(view: CredentialView) -> bool:
-    expired = view.expires_at is not None and view.expires_at <= now()
-    return not expired and not view.refused_with and not view.fault
+    return not _is_over(view) and not view.refused_with
 
 
 def _worker() -> str:

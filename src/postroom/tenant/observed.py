@@ -168,7 +168,9 @@ class Held:
     """Entra's key id of a secret, thumbprint of a certificate; empty when it was typed in."""
     expires_at: datetime | None = None
     refused: bool = False
-    """Entra refused it when it was last used."""
+    """Entra refused it when it was last used; just after it was made that passes."""
+    readable: bool = True
+    """False when the key of the encryption at rest that it was stored with is gone."""
     replaced_at: datetime | None = None
     """When a newer one took its place; it goes after the grace time."""
     made_here: bool = False

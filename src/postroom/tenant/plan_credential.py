@@ -37,15 +37,18 @@ def plan(wanted: Wanted, observed: Observed, now: datetime) -> Iterator[Step | F
 
 
 def is_current(held: Held, now: datetime) -> bool:
-    """True for a credential that neither has expired, nor was refused, nor has a newer one in its place."""
-    return not held.refused and held.replaced_at is None and (held.expires_at is None or held.expires_at > now)
+    """True for a credential that can be read, has not expired, and has no newer one in its place."""
+    return held.readable and held.replaced_at is None and (held.expires_at is None or held.expires_at > now)
 
 
 def _secret(wanted: Wanted, observed: Observed, now: datetime) -> Iterator[Step | Finding]:
     application = observed.application
     valid = {one.key_id for one in application.secrets if one.ends_at > now} if application else set()
     held = [one for one in observed.held if one.kind == "secret" and one.replaced_at is None]
-    good = [one for one in held if is_current(one, now) and (not one.remote_id or one.remote_id in valid)]
+    # Of a secret that was typed in nobody knows which one of Entra's it is: its last use tells.
+    good = [
+        one for one in held if is_current(one, now) and (one.remote_id in valid if one.remote_id else not one.refused)
+    ]
     if good:
         yield from _expiring(good, now)
         return
@@ -73,7 +76,9 @@ def _secret_fault(held: list[Held], now: datetime) -> Finding:
     about = newest.remote_id or "secret"
     if newest.expires_at is not None and newest.expires_at <= now:
         return Finding("secret-expired", about, f"the client secret expired on {newest.expires_at:%Y-%m-%d}", fix)
-    if newest.refused:
+    if not newest.readable:
+        return Finding("secret-unreadable", about, "the stored secret cannot be opened with the keys at hand", fix)
+    if newest.refused and not newest.remote_id:
         return Finding("secret-refused", about, "Entra refused the client secret when it was last used", fix)
     return Finding("secret-expired", about, "the client secret has expired at Entra, or was removed there", fix)
 

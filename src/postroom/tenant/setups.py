@@ -146,7 +146,8 @@ def _held(view: CredentialView, made: Made | None) -> Held:
         kind=view.kind,
         remote_id=thumbprint or (made.remote_id if made else ""),
         expires_at=view.expires_at,
-        refused=bool(view.refused_with) or bool(view.fault),
+        refused=bool(view.refused_with),
+        readable=not view.fault,
         replaced_at=made.replaced_at if made else None,
         made_here=made is not None,
     )

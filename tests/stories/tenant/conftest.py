@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from postroom.mailboxes.proof import Patience as ProofPatience
 from postroom.mailboxes.token_source import token_source
 from postroom.microsoft.clouds import write_cloud
 from postroom.tenant import seeing, service, setups, signin, verify
+from postroom.tenant.calls import Cmdlet, GraphCall
 from postroom.tenant.device import Code
 from postroom.tenant.engine import Patience
 from postroom.tenant.local import Errand
@@ -92,6 +94,27 @@ class World:
         """The only application there is, as the lab has it."""
         (one,) = self.lab.control("GET", "/applications")
         return dict(one)
+
+    def forget_tokens(self) -> None:
+        """As if an hour had passed."""
+        token_source.cache_clear()
+
+    def graph(self, method: str, path: str, body: Any = None) -> None:
+        """What the administrator does by hand in the directory."""
+        self._by_hand(GraphCall(method, path, body))
+
+    def cmdlet(self, name: str, **parameters: Any) -> None:
+        """What the administrator does by hand in Exchange."""
+        self._by_hand(Cmdlet(name, parameters))
+
+    def _by_hand(self, call: GraphCall | Cmdlet) -> None:
+        admin = signin.administrator("lab", "contoso.example")
+
+        async def work() -> None:
+            async with seeing.connected(admin, lambda _: None) as sight:
+                await (sight.graph.call(call) if isinstance(call, GraphCall) else sight.exchange.run(call))
+
+        asyncio.run(work())
 
     def findings(self, text: str = TEN_LINES) -> dict[str, str]:
         """Finding -> the step that mends it."""
