@@ -38,6 +38,7 @@ PAGES = (
 COMMANDS = (
     ("send", "postroom.mailboxes.send_command"),
     ("inbox", "postroom.mailboxes.inbox_command"),
+    ("outbox", "postroom.outbox.commands"),
     ("mailbox", "postroom.mailboxes.commands"),
     ("provider", "postroom.mailboxes.provider_commands"),
     ("credential", "postroom.mailboxes.credential_commands"),

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import secrets
+import socket
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
 
 from django.db import connection, transaction
 from django.db.models import Q
@@ -45,7 +51,7 @@ def take(worker: str, mailboxes: Sequence[int], most: int) -> list[int]:
     if most <= 0 or not mailboxes:
         return []
     Lane.objects.bulk_create([Lane(mailbox_id=mailbox) for mailbox in mailboxes], ignore_conflicts=True)
-    free = Q(holder="") | Q(lease_until__isnull=True) | Q(lease_until__lt=Now())
+    free = Q(holder="") | Q(lease_until__isnull=True) | Q(lease_until__lt=Now()) | Q(holder__in=_dead_here())
     with transaction.atomic():
         rows = Lane.objects.filter(free, mailbox_id__in=mailboxes).order_by("mailbox_id")
         if connection.features.has_select_for_update_skip_locked:
@@ -64,6 +70,38 @@ def leave(worker: str) -> None:
     """The worker ends."""
     Lane.objects.filter(holder=worker).update(holder="", lease_until=None)
     Worker.objects.filter(name=worker).delete()
+
+
+def new_name() -> str:
+    """A worker's name: where it runs, its process id, and chance."""
+    return f"{_place()}:{os.getpid()}:{secrets.token_hex(3)}"
+
+
+@cache
+def _place() -> str:
+    """The machine since its start, and the namespace of process ids in it: there, an id means one process."""
+    try:
+        booted = Path("/proc/sys/kernel/random/boot_id").read_text()
+        namespace = Path("/proc/self/ns/pid").readlink()
+    except OSError:
+        return f"{socket.gethostname()[:40]}-{secrets.token_hex(4)}"
+    return f"{socket.gethostname()[:40]}-{hashlib.sha256(f'{booted}{namespace}'.encode()).hexdigest()[:8]}"
+
+
+def _dead_here() -> list[str]:
+    """Holders that ran in this very place and are gone: nobody need wait for their leases to run out."""
+    names = Lane.objects.filter(holder__startswith=f"{_place()}:").values_list("holder", flat=True).distinct()
+    return [name for name in names if not _lives(int(name.split(":")[1]))]
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _due() -> list[int]:

@@ -8,9 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-import os
-import secrets
-import socket
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -46,7 +43,7 @@ class Worker:
     """One for each process. `run` goes on until `stop`."""
 
     def __init__(self, *, idle_after: float = 30.0) -> None:
-        self.name = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(3)}"
+        self.name = lease.new_name()
         self._idle_after = idle_after
         self._lanes: dict[int, Lane] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}

@@ -1,0 +1,341 @@
+"""The verbs on what is kept: look, count, retry, cancel, hold, release, purge; and on lanes: hold, resume, set.
+
+Each change of a message is an event in its history, and each verb on many a line in the audit log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Count, Q, QuerySet, Sum
+
+from postroom.accounts import audit
+from postroom.accounts.audit import Actor
+from postroom.core.clock import now
+from postroom.core.faults import Fault, NotFound
+from postroom.mailboxes import service as mailboxes
+from postroom.outbox import accept, lane_rows, retention, wake
+from postroom.outbox.models import Attempt, Event, Lane, Message, Recipient
+from postroom.outbox.rules import forecast
+from postroom.outbox.values import State
+
+_OPEN = (State.QUEUED, State.SENDING, State.DEFERRED, State.UNKNOWN)
+_MANY = 1000
+"""Messages changed in one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many messages stand in which state, of all mailboxes or of one."""
+
+    by_state: dict[str, int]
+
+    @property
+    def open(self) -> int:
+        """Those that will be sent without anybody doing anything."""
+        return sum(self.by_state[state] for state in _OPEN)
+
+    @property
+    def total(self) -> int:
+        return sum(self.by_state.values())
+
+    def to_json(self) -> dict[str, int]:
+        return {**self.by_state, "open": self.open, "total": self.total}
+
+
+@dataclass(frozen=True, slots=True)
+class LaneView:
+    """One lane as people see it."""
+
+    mailbox: int
+    name: str
+    address: str
+    state: str
+    """`moving`, `waiting`, `stopped`, `held`."""
+    waiting: int
+    per_minute: float | None
+    """Messages a minute, as it may go now; None: nothing limits it."""
+    learned: bool
+    """Whether the server taught it to go slower than the mailbox's limit."""
+    sent_last_minute: int
+    left_today: int | None
+    """Recipients that the mailbox may still address in the rolling 24 hours."""
+    clear_in: timedelta | None
+    holder: str
+    resume_at: datetime | None
+    since: datetime | None
+    diagnosis: dict[str, Any] | None
+    fallback: str
+    other_way: bool
+
+
+# looking ---------------------------------------------------------------------------------------------------------
+
+
+def counts(mailbox: int | None = None) -> Counts:
+    """Of all states. What is sent is counted as what is left over: only that may be many."""
+    rows = Message.objects.all() if mailbox is None else Message.objects.filter(mailbox_id=mailbox)
+    found = dict.fromkeys(map(str, State), 0)
+    rare = rows.exclude(state__in=["queued", "sent"])
+    found |= dict(rare.order_by().values_list("state").annotate(Count("id")))
+    found[State.QUEUED] = rows.filter(next_attempt_at__isnull=False).count() - found[State.DEFERRED]
+    found[State.SENT] = rows.count() - sum(found.values())
+    return Counts(found)
+
+
+def search(
+    text: str = "", *, state: str = "", mailbox: int | None = None, before: int | None = None, limit: int = 50
+) -> list[Message]:
+    """The newest messages first, those with ids below `before`.
+
+    `text` is an id, a Message-ID in angle brackets, an address (of the sender or a recipient), an idempotency key
+    after `key:`, or words of the subject; words are looked for in the latest 100,000 messages.
+    """
+    rows = Message.objects.select_related("mailbox").order_by("-id")
+    if state:
+        rows = rows.filter(state=state)
+    if mailbox is not None:
+        rows = rows.filter(mailbox_id=mailbox)
+    if before is not None:
+        rows = rows.filter(id__lt=before)
+    return list(_matching(rows, text.strip())[:limit])
+
+
+def get(message_id: int) -> Message:
+    """Raises `NotFound`."""
+    try:
+        return Message.objects.select_related("mailbox").get(pk=message_id)
+    except Message.DoesNotExist:
+        raise NotFound(f"there is no message {message_id}", "See: postroom outbox list") from None
+
+
+def history(message: Message) -> tuple[list[Recipient], list[Attempt], list[Event]]:
+    """Recipients, attempts and events, each in order."""
+    return list(message.recipients.all()), list(message.attempt_rows.all()), list(message.events.all())
+
+
+def body(message: Message) -> bytes:
+    """The message as it is kept."""
+    return bytes(message.body.raw)
+
+
+def lanes() -> list[LaneView]:
+    """All mailboxes that send, by name."""
+    rows = {lane.mailbox_id: lane for lane in Lane.objects.select_related("fallback")}
+    waiting = _waiting()
+    minute = _sent_since(now() - timedelta(minutes=1))
+    day = _recipients_since(now() - timedelta(days=1))
+    return [
+        _lane(mailbox.id, mailbox.name, rows.get(mailbox.id), waiting, minute, day)
+        for mailbox in mailboxes.list_mailboxes()
+        if mailbox.send_by != "none"
+    ]
+
+
+# messages --------------------------------------------------------------------------------------------------------
+
+
+def retry(ids: Iterable[int], by: Actor) -> int:
+    """Sends now what waits or has failed; recipients that have it are left alone. Returns how many."""
+
+    def change(rows: QuerySet[Message]) -> int:
+        failed = rows.filter(state__in=[State.FAILED, State.EXPIRED, State.CANCELLED, State.UNKNOWN])
+        again = list(failed.values_list("id", flat=True))
+        Recipient.objects.filter(message_id__in=again).exclude(state=State.SENT).update(state=State.QUEUED)
+        moment = now()
+        Message.objects.filter(pk__in=again, expires_at__lte=moment).update(expires_at=moment + accept.LIFETIME)
+        waiting = list(rows.filter(state__in=[State.DEFERRED, State.QUEUED]).values_list("id", flat=True))
+        return Message.objects.filter(pk__in=[*again, *waiting]).update(
+            state=State.QUEUED.value, next_attempt_at=moment, settled_at=None, reason={}
+        )
+
+    states = [State.DEFERRED, State.QUEUED, State.FAILED, State.EXPIRED, State.CANCELLED, State.UNKNOWN]
+    return _many(ids, states, "retried", by, change)
+
+
+def cancel(ids: Iterable[int], by: Actor) -> int:
+    """What waits or is held is never sent. Returns how many; what is under way cannot be called back."""
+
+    def change(rows: QuerySet[Message]) -> int:
+        return rows.update(state=State.CANCELLED.value, next_attempt_at=None, settled_at=now())
+
+    return _many(ids, [State.QUEUED, State.DEFERRED, State.HELD, State.UNKNOWN], "cancelled", by, change)
+
+
+def hold(ids: Iterable[int], by: Actor) -> int:
+    """What waits is kept back until it is released. Returns how many."""
+
+    def change(rows: QuerySet[Message]) -> int:
+        return rows.update(state=State.HELD.value, next_attempt_at=None)
+
+    return _many(ids, [State.QUEUED, State.DEFERRED], "held", by, change)
+
+
+def release(ids: Iterable[int], by: Actor) -> int:
+    """What was held goes on. Returns how many."""
+
+    def change(rows: QuerySet[Message]) -> int:
+        moment = now()
+        later = rows.filter(not_before__gt=moment)
+        changed = 0
+        for row in later:
+            changed += rows.filter(pk=row.pk).update(state=State.QUEUED.value, next_attempt_at=row.not_before)
+        return changed + rows.filter(state=State.HELD).update(state=State.QUEUED.value, next_attempt_at=moment)
+
+    return _many(ids, [State.HELD], "released", by, change)
+
+
+def purge(days: float, by: Actor) -> int:
+    """Deletes settled messages older than so many days, with all that belongs to them. Returns how many."""
+    gone = retention.purge_before(now() - timedelta(days=days))
+    audit.record(by, "outbox.purged", "", {"days": days, "messages": gone})
+    return gone
+
+
+# lanes -----------------------------------------------------------------------------------------------------------
+
+
+def hold_lane(mailbox: int, by: Actor) -> None:
+    """Nothing is sent through this mailbox until the lane is resumed; what comes is kept."""
+    row = _lane_row(mailbox)
+    row.state, row.since, row.resume_at = lane_rows.HELD, now(), None
+    row.save()
+    audit.record(by, "lane.held", mailboxes.get(mailbox).name)
+
+
+def resume_lane(mailbox: int, by: Actor) -> None:
+    """Tries it again now: after a hold, or when what stopped it has been mended."""
+    row = _lane_row(mailbox)
+    row.resume_at = now()
+    if row.state == lane_rows.HELD:
+        row.state, row.since, row.resume_at = lane_rows.MOVING, now(), None
+    row.save()
+    with transaction.atomic():
+        wake.tell({mailbox})
+    audit.record(by, "lane.resumed", mailboxes.get(mailbox).name)
+
+
+def set_lane(mailbox: int, by: Actor, *, fallback: int | None, other_way: bool) -> None:
+    """Who stands in when this mailbox's lane is stopped. Raises `Fault` for one that would stand in for itself."""
+    if fallback == mailbox:
+        raise Fault("a mailbox cannot stand in for itself", "Choose another mailbox, or none.")
+    row = _lane_row(mailbox)
+    before = {"fallback": row.fallback_id, "other_way": row.other_way}
+    row.fallback_id, row.other_way = fallback, other_way
+    row.save()
+    after = {"fallback": fallback, "other_way": other_way}
+    audit.record(by, "lane.changed", mailboxes.get(mailbox).name, audit.changes(before, after))
+
+
+# within ----------------------------------------------------------------------------------------------------------
+
+
+def _many(
+    ids: Iterable[int],
+    states: Sequence[State],
+    action: str,
+    by: Actor,
+    change: Callable[[QuerySet[Message]], int],
+) -> int:
+    """Changes those of these messages that stand in one of the states, some at a time."""
+    wanted, changed = list(ids), 0
+    for start in range(0, len(wanted), _MANY):
+        with transaction.atomic():
+            rows = Message.objects.filter(pk__in=wanted[start : start + _MANY], state__in=[str(one) for one in states])
+            if connection.features.has_select_for_update:
+                rows = rows.select_for_update()
+            found = dict(rows.values_list("id", "mailbox_id"))
+            moment = now()
+            Event.objects.bulk_create(
+                Event(message_id=one, at=moment, actor=by.name, action=action, detail=by.origin) for one in found
+            )
+            changed += change(Message.objects.filter(pk__in=found))
+            wake.tell(set(found.values()))
+    if changed:
+        subject = str(wanted[0]) if len(wanted) == 1 else f"{changed} messages"
+        audit.record(by, f"message.{action}", subject)
+    return changed
+
+
+_WORDS_IN = 100_000
+
+
+def _matching(rows: QuerySet[Message], text: str) -> QuerySet[Message]:
+    if not text:
+        return rows
+    if text.isdecimal() and len(text) > 15:
+        return rows.filter(pk=int(text))
+    if text.startswith("<"):
+        return rows.filter(Q(message_id=text) | Q(server_message_id=text))
+    if text.startswith("key:"):
+        return rows.filter(idempotency_key=text.removeprefix("key:"))
+    if "@" in text:
+        known = Recipient.objects.filter(address__in={text, text.lower()}).order_by("-message_id")
+        # The sender stands in no index: most messages of a mailbox have the same.
+        return rows.filter(Q(pk__in=known.values("message_id")) | Q(sender=text))
+    latest = Message.objects.order_by("-id").values_list("id", flat=True)[_WORDS_IN : _WORDS_IN + 1]
+    floor = next(iter(latest), 0)
+    return rows.filter(id__gt=floor, subject__icontains=text)
+
+
+def _waiting() -> dict[int, tuple[int, int]]:
+    """Mailbox -> messages and recipients that wait."""
+    rows = Message.objects.filter(next_attempt_at__isnull=False).order_by().values("mailbox_id")
+    return {
+        row["mailbox_id"]: (row["messages"], row["recipients"])
+        for row in rows.annotate(messages=Count("id"), recipients=Sum("recipient_count"))
+    }
+
+
+def _sent_since(moment: datetime) -> dict[int, int]:
+    rows = Attempt.objects.filter(started_at__gte=moment, outcome__in=["sent", "partly"]).order_by()
+    return dict(rows.values_list("mailbox_id").annotate(Count("id")))
+
+
+def _recipients_since(moment: datetime) -> dict[int, int]:
+    rows = Attempt.objects.filter(started_at__gte=moment, outcome__in=["sent", "partly", "unknown"]).order_by()
+    return dict(rows.values_list("mailbox_id").annotate(Sum("recipient_count")))
+
+
+def _lane(
+    mailbox: int,
+    name: str,
+    row: Lane | None,
+    waiting: dict[int, tuple[int, int]],
+    minute: dict[int, int],
+    day: dict[int, int],
+) -> LaneView:
+    row = row or Lane(mailbox_id=mailbox)
+    whole = mailboxes.effective(mailboxes.get(mailbox))
+    messages, recipients = waiting.get(mailbox, (0, 0))
+    left = None if whole.recipients_per_day is None else max(whole.recipients_per_day - day.get(mailbox, 0), 0)
+    rates = [rate for rate in (whole.messages_per_minute, row.learned_per_minute) if rate is not None]
+    rate = min(rates, default=None)
+    return LaneView(
+        mailbox=mailbox,
+        name=name,
+        address=whole.address,
+        state=row.state,
+        waiting=messages,
+        per_minute=rate,
+        learned=row.learned_per_minute is not None,
+        sent_last_minute=minute.get(mailbox, 0),
+        left_today=left,
+        clear_in=forecast(messages, rate, recipients, left),
+        holder=row.holder,
+        resume_at=row.resume_at,
+        since=row.since,
+        diagnosis=row.diagnosis,
+        fallback=row.fallback.name if row.fallback else "",
+        other_way=row.other_way,
+    )
+
+
+def _lane_row(mailbox: int) -> Lane:
+    mailboxes.get(mailbox)
+    row, _ = Lane.objects.get_or_create(mailbox_id=mailbox)
+    return row
