@@ -16,6 +16,7 @@ from django import forms
 
 from postroom.core.faults import Fault, Invalid
 from postroom.mailboxes.choices import CredentialKind, ReadBy, SecurityChoice, SendBy, SignInBy
+from postroom.mailboxes.properties import without_passwords
 from postroom.mailboxes.values import ConnectionData, MailboxData, ProviderData
 
 if TYPE_CHECKING:
@@ -283,13 +284,22 @@ class CopyForm(forms.Form):
     name = _text("Name of the copy")
 
 
+class PropertiesInput(forms.Textarea):
+    """Comes back after a mistake without its passwords: no page shows one."""
+
+    def format_value(self, value: Any) -> str | None:
+        shown: str | None = super().format_value(value)
+        return without_passwords(shown) if shown else shown
+
+
 class ImportForm(forms.Form):
     use_required_attribute = False
     text = forms.CharField(
         label="Properties",
         required=False,
-        help_text="Lines such as mail.host=…, mail.port=…, as they stand in the gateway's properties file.",
-        widget=forms.Textarea({"rows": 14, "class": "mono", **_CODE}),
+        help_text="Lines such as mail.host=…, mail.port=…, as they stand in the gateway's properties file. "
+        "After a mistake, passwords have to be typed again.",
+        widget=PropertiesInput({"rows": 14, "class": "mono", **_CODE}),
     )
 
 

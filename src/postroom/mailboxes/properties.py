@@ -20,6 +20,16 @@ def parse_properties(text: str) -> dict[str, str]:
     return found
 
 
+def without_passwords(text: str) -> str:
+    """The same properties less their passwords, to be shown again; comments, which may hold one, go too."""
+    shown = []
+    for line in _logical_lines(text):
+        match = _KEY.fullmatch(line)
+        hides = match is not None and "password" in _unescaped(match[1]).lower()
+        shown.append(f"{match[1]}=" if match is not None and hides else line)
+    return "\n".join(shown)
+
+
 def _logical_lines(text: str) -> Iterator[str]:
     """A line that ends in an odd number of backslashes goes on in the next, whose leading blanks don't count."""
     pending = ""

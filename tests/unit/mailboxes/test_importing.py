@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from postroom.accounts.audit import Actor
 from postroom.core.faults import Invalid
 from postroom.mailboxes import connect, importing, service
-from postroom.mailboxes.properties import parse_properties
+from postroom.mailboxes.properties import parse_properties, without_passwords
 
 GATEWAY = """\
 # The SMTP gateway, as it was
@@ -117,3 +117,8 @@ def test_what_cannot_be_imported_is_named_by_its_key(by: Actor, text: str, words
 def test_imported_twice_is_two_mailboxes(by: Actor) -> None:
     first, second = importing.from_properties(GATEWAY, by), importing.from_properties(GATEWAY, by)
     assert first.mailbox.name != second.mailbox.name
+
+
+def test_properties_are_shown_again_without_passwords() -> None:
+    text = "#mail.password=old\nmail.host=h\nmail.password=one\\\n  two\nMAIL.SMTP.PASSWORD : three\nmail.port=many"
+    assert without_passwords(text) == "mail.host=h\nmail.password=\nMAIL.SMTP.PASSWORD=\nmail.port=many"
