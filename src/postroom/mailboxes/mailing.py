@@ -192,8 +192,7 @@ def _reading(mailbox_id: int, work: Callable[[Reader], Awaitable[_T]]) -> _T:
     try:
         return asyncio.run(_with_reader(route, work))
     except Refused as refused:
-        by = prepared.whole.read_by
-        raise MailFault(explain(refused.answer, _evidence(prepared, by))) from None
+        raise MailFault(explain_reading(prepared, refused.answer)) from None
 
 
 async def _with_reader(route: ReadRoute, work: Callable[[Reader], Awaitable[_T]]) -> _T:
@@ -219,6 +218,11 @@ def _diagnosis(prepared: Ready, result: SendResult) -> Diagnosis | None:
 def explain_sending(prepared: Ready, answer: Answer) -> Diagnosis:
     """What an answer means that was given to this mailbox's mail. May block: not for an event loop."""
     return explain(answer, _evidence(prepared, prepared.whole.send_by))
+
+
+def explain_reading(prepared: Ready, answer: Answer) -> Diagnosis:
+    """What an answer means that came when this mailbox was read. May block: not for an event loop."""
+    return explain(answer, _evidence(prepared, prepared.whole.read_by))
 
 
 def _evidence(prepared: Ready, by: str) -> Evidence:

@@ -68,8 +68,8 @@ class Fault:
     kind: Kind | None
     """None only for "unknown", whose class the answer itself tells."""
     source: str
-    provable: bool
-    """Whether the lab can provoke it."""
+    unprovable: str
+    """Why no simulator can provoke it, a sentence; "" when a test does."""
     link: str
     services: tuple[Service, ...]
     matches: tuple[Match, ...]
@@ -77,6 +77,11 @@ class Fault:
     """True when the answer has several causes, and the evidence must decide."""
     retry_after: float | None = None
     also: tuple[str, ...] = ()
+
+    @property
+    def provable(self) -> bool:
+        """Whether a test provokes it, at the lab or at another server."""
+        return not self.unprovable
 
     def fits(self, answer: Answer) -> bool:
         return any(match.fits(answer) for match in self.matches)
@@ -119,7 +124,7 @@ def _row(data: dict[str, Any]) -> Fault:
         command=data.get("command", "").strip(),
         kind=Kind(data["class"]) if "class" in data else None,
         source=data["source"],
-        provable=data["provable"],
+        unprovable=data.get("unprovable", ""),
         link=data.get("link", ""),
         services=services,
         matches=tuple(_match(frozenset(services), one) for one in data.get("match", ())),
@@ -140,9 +145,9 @@ def as_markdown() -> str:
         "# Known failures",
         "",
         "Made from `src/postroom/microsoft/data/catalogue.toml` by `python -m postroom.microsoft.catalogue`; a test",
-        "keeps it current. *Lab* says whether the lab can provoke the failure; no simulator can prove the others.",
+        "keeps it current. *Proved* says whether a test provokes the failure: [how, and why not](errors-proved.md).",
         "",
-        "| id | service | cause | fix | class | lab | source |",
+        "| id | service | cause | fix | class | proved | source |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     return "\n".join([*head, *(_line(row) for row in _read().values())]) + "\n"

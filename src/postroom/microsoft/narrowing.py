@@ -167,7 +167,9 @@ def _pop_refused(found: Fault, evidence: Evidence) -> Finding:
 
 
 def _graph_denied(found: Fault, evidence: Evidence) -> Finding:
-    """The claims were judged before: with a token that has the role, only a scope can stand in the way."""
+    """The claims were judged before: with the role, in the token or by a scope, only a scope can stand in the way."""
+    if evidence.scoped:
+        return Finding(fault("graph-out-of-scope"), ("The application has its roles by RBAC for Applications",))
     if evidence.claims is None or not evidence.claims.roles:
         return Finding(found)
     roles = ", ".join(sorted(evidence.claims.roles))

@@ -99,6 +99,7 @@ CASES = [
     (DENIED, graph("Mail.Read"), "role-missing"),
     (DENIED, graph(), "no-consent"),
     (READING_DENIED, graph("Mail.ReadWrite"), "graph-out-of-scope"),
+    (DENIED, replace(graph(), scoped=True), "graph-out-of-scope"),
     (READING_DENIED, graph("Mail.Send"), "role-missing"),
     (BAD_TOKEN, graph("Mail.Send"), "graph-token-refused"),
     (DENIED, replace(graph("Mail.Send"), service_principal_id=REGISTRATION), "graph-out-of-scope"),
