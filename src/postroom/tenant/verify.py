@@ -4,7 +4,6 @@ looked at once more; scopes tested by Exchange itself; and what the application 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +14,6 @@ from postroom.core.clock import now
 from postroom.core.faults import Fault
 from postroom.mailboxes import connect, proofs
 from postroom.mailboxes import service as mailboxes
-from postroom.mailboxes.connect import Ready
 from postroom.mailboxes.models import Mailbox
 from postroom.mailboxes.proof import Patience, prove
 from postroom.mailboxes.stages import Stage, passed
@@ -194,13 +192,15 @@ def _in_another_way(row: Mailbox, send_by: str, read_by: str, to: str, watch: Wa
     except Fault as fault:
         stage = Stage("resolve", "failed", str(fault))
         return WayProof(row.address, send_by, read_by, False, [stage.to_json()])
-    stages = asyncio.run(_stages(prepared, to, patience, lambda stage: watch(way, stage)))
+    stages: dict[str, Stage] = {}
+
+    async def walk(errands: Errands[Stage]) -> None:
+        async for stage in prove(prepared, to, patience):
+            errands.tell(stage)
+
+    def keep(stage: Stage) -> None:
+        stages[stage.stage] = stage
+        watch(way, stage)
+
+    working(walk, keep)  # whoever watches may write to the tables, which no event loop allows
     return WayProof(row.address, send_by, read_by, passed(stages), [one.to_json() for one in stages.values()])
-
-
-async def _stages(prepared: Ready, to: str, patience: Patience, watch: Callable[[Stage], None]) -> dict[str, Stage]:
-    found: dict[str, Stage] = {}
-    async for stage in prove(prepared, to, patience):
-        found[stage.stage] = stage
-        watch(stage)
-    return found
