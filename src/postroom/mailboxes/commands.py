@@ -13,6 +13,7 @@ from rich.markup import escape
 from postroom.accounts.commands import actor
 from postroom.cli import output
 from postroom.cli.output import JsonFlag
+from postroom.core.faults import Fault
 from postroom.mailboxes import credentials, importing, proofs, service
 from postroom.mailboxes.field_options import takes_fields
 from postroom.mailboxes.proof import Patience
@@ -175,11 +176,20 @@ def _shown(mailbox: Mailbox) -> dict[str, Any]:
         {"id": view.id, "kind": view.kind, "hint": view.hint, "expires_at": view.expires_at, "fault": view.fault}
         for view in credentials.list_for(mailbox)
     ]
-    whole = service.effective(mailbox)
-    shown["sends_to"] = f"{whole.smtp.host}:{whole.smtp.port} {whole.smtp.security}" if whole.smtp else whole.send_by
+    return shown | _servers(mailbox)
+
+
+def _servers(mailbox: Mailbox) -> dict[str, str]:
+    """Where it connects to; nothing for a mailbox that is broken, whose health says why."""
+    try:
+        whole = service.effective(mailbox)
+    except Fault:
+        return {}
     reads = whole.incoming if whole.read_by in {"imap", "pop3"} else None
-    shown["reads_from"] = f"{reads.host}:{reads.port} {reads.security}" if reads else whole.read_by
-    return shown
+    return {
+        "sends_to": f"{whole.smtp.host}:{whole.smtp.port} {whole.smtp.security}" if whole.smtp else whole.send_by,
+        "reads_from": f"{reads.host}:{reads.port} {reads.security}" if reads else whole.read_by,
+    }
 
 
 _MARKS = {
