@@ -215,6 +215,7 @@ class _Exchange:
         people = looking.People({one: found[0] for one, found in zip(persons, rows, strict=True) if found})
         return {
             "mailboxes": {box.address: seen for box, raw in zip(wanted, boxes, strict=True) if (seen := raw(people))},
+            "people": frozenset(one for one, found in zip(persons, rows, strict=True) if found),
             "senders": {one: looking.trustees(found, people) for one, found in zip(senders, permissions, strict=True)},
         }
 

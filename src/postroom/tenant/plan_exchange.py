@@ -274,15 +274,18 @@ def _switches(
 
 
 def _smtp_fault(observed: Observed, seen: MailboxSeen | None) -> tuple[str, str, str] | None:
-    """Id, about and fault of what keeps SMTP AUTH off; a new mailbox is switched on whatever the organisation's."""
+    """Id, about and fault of what keeps SMTP AUTH off, or may: the mailbox's own switch must be on, so that nothing
+    hangs on the organisation's, which others change."""
     if seen is None:
-        return "smtp-auth-off", "", "the new mailbox takes the organisation's switch for SMTP AUTH"
+        return "smtp-auth-inherited", "", "the new mailbox takes the organisation's switch for SMTP AUTH"
     if seen.smtp_auth_off:
         return "smtp-auth-off-mailbox", seen.address, "SMTP AUTH is switched off on the mailbox"
-    if seen.smtp_auth_off is None and observed.smtp_auth_off:
-        return "smtp-auth-off-tenant", seen.address, "SMTP AUTH is switched off for the organisation, not on here"
-    if seen.smtp_auth_off is None and observed.security_defaults:
-        return "smtp-auth-off-tenant", seen.address, "security defaults switch SMTP AUTH off, and it is not on here"
+    if seen.smtp_auth_off is None:
+        if observed.smtp_auth_off:
+            return "smtp-auth-off-tenant", seen.address, "SMTP AUTH is switched off for the organisation, not on here"
+        if observed.security_defaults:
+            return "smtp-auth-off-tenant", seen.address, "security defaults switch SMTP AUTH off, and it is not on here"
+        return "smtp-auth-inherited", seen.address, "SMTP AUTH works only as long as the organisation's switch is on"
     return None
 
 

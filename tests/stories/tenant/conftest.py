@@ -99,22 +99,22 @@ class World:
         """As if an hour had passed."""
         token_source.cache_clear()
 
-    def graph(self, method: str, path: str, body: Any = None) -> None:
+    def graph(self, method: str, path: str, body: Any = None) -> Any:
         """What the administrator does by hand in the directory."""
-        self._by_hand(GraphCall(method, path, body))
+        return self._by_hand(GraphCall(method, path, body))
 
-    def cmdlet(self, name: str, **parameters: Any) -> None:
+    def cmdlet(self, name: str, **parameters: Any) -> Any:
         """What the administrator does by hand in Exchange."""
-        self._by_hand(Cmdlet(name, parameters))
+        return self._by_hand(Cmdlet(name, parameters))
 
-    def _by_hand(self, call: GraphCall | Cmdlet) -> None:
+    def _by_hand(self, call: GraphCall | Cmdlet) -> Any:
         admin = signin.administrator("lab", "contoso.example")
 
-        async def work() -> None:
+        async def work() -> Any:
             async with seeing.connected(admin, lambda _: None) as sight:
-                await (sight.graph.call(call) if isinstance(call, GraphCall) else sight.exchange.run(call))
+                return await (sight.graph.call(call) if isinstance(call, GraphCall) else sight.exchange.run(call))
 
-        asyncio.run(work())
+        return asyncio.run(work())
 
     def findings(self, text: str = TEN_LINES) -> dict[str, str]:
         """Finding -> the step that mends it."""
