@@ -79,6 +79,8 @@ def _has_bare(got: bytearray, start: int, stop: int) -> bool:
 def _checked(stuffed: bytes, dropped: int, limits: Limits) -> bytes:
     if dropped or len(stuffed) > limits.message:
         raise Refused(replies.too_large(limits.message))
+    if b"\0" in stuffed:
+        raise Refused(replies.NUL)
     message = stuffed[1:] if stuffed.startswith(b".") else stuffed
     message = message.replace(b"\r\n.", b"\r\n")
     if _is_long(message, limits.line):

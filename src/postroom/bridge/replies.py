@@ -27,6 +27,7 @@ NO_TLS = "502 5.5.1 This port has no TLS"
 NOT_WITHIN = "503 5.5.1 Not within a message (RFC 4954 section 4)"
 TWICE = "503 5.5.1 Signed in already"
 BARE = "521 5.5.2 A line ends with CRLF (RFC 5321 section 2.3.8); this one has a CR or LF alone. Closing"
+NUL = "554 5.6.0 The message holds a NUL, which mail cannot carry; encode the part as base64"
 LINE_TOO_LONG = "500 5.5.2 The command is too long"
 TOO_MANY_ERRORS = "421 4.7.0 Too many errors; closing"
 IDLE = "421 4.4.2 Nothing came for too long; closing"
@@ -67,8 +68,7 @@ def taken(number: int) -> str:
 
 def refused(refusal: Refusal) -> str:
     """The outbox's no, in SMTP."""
-    code = _OF_REFUSALS[refusal.why]
-    return one_line(f"{code} {str(refusal)[:1].upper()}{str(refusal)[1:]}. {refusal.fix}")
+    return one_line(f"{_OF_REFUSALS[refusal.why]} {refusal}. {refusal.fix}")
 
 
 def one_line(reply: str) -> str:

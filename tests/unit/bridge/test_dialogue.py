@@ -151,7 +151,7 @@ async def test_the_outbox_says_no(door: Opener, backroom: Backroom, why: Why, re
     async with talking(await door(plain())) as wire:
         await wire.hear()
         await wire.sign_in()
-        assert (await wire.message()).startswith(f"{reply} It is so. do this")
+        assert (await wire.message()).startswith(f"{reply} it is so. do this")
 
 
 async def test_every_refusal_has_its_code() -> None:
