@@ -99,6 +99,12 @@ def passwords_retired(world: World) -> Mailbox:
     return with_a_password()(world)
 
 
+def secret_ended(world: World) -> Mailbox:
+    for secret in world.lab.control("GET", f"/applications/{world.application}")["secrets"]:
+        world.lab.control("POST", f"/applications/{world.application}/secrets/{secret['key_id']}/expire")
+    return world.mailbox()
+
+
 def disabled_application(world: World) -> Mailbox:
     world.lab.control("PATCH", f"/applications/{world.application}/principal", {"enabled": False})
     return world.mailbox()
@@ -211,7 +217,7 @@ ROWS: list[tuple[str, Arrange, dict[str, str]]] = [
         typed(secret="Qx8~gone.Secret-value_0123456789abcdWXYZ"),
         {"token": "entra-wrong-secret"},
     ),
-    ("fault `secret-expired`", struck("secret-expired"), {"token": "entra-secret-expired"}),
+    ("a client secret whose time is over", secret_ended, {"token": "entra-secret-expired"}),
     ("a client id that nobody has", typed(client_id=new_guid()), {"token": "entra-application-unknown"}),
     ("a tenant that is not there", typed(tenant=new_guid()), {"token": "entra-tenant-unknown"}),
     (
@@ -297,10 +303,9 @@ ROWS: list[tuple[str, Arrange, dict[str, str]]] = [
         reply("mail", "550 5.7.60 SMTP; Client does not have permissions to send as this sender"),
         {"sender": "smtp-sender-not-allowed"},
     ),
-    ("fault `smtp-throttled`", struck("smtp-throttled"), {"message-sent": "smtp-too-many-connections"}),
-    ("fault `smtp-quota`", struck("smtp-quota"), {"message-sent": "smtp-daily-quota"}),
+    ("no recipients left for the day", limited(recipients_per_day=0), {"message-sent": "smtp-daily-quota"}),
     ("fault `smtp-outbound-spam`", struck("smtp-outbound-spam"), {"message-sent": "smtp-outbound-spam"}),
-    ("fault `mailbox-full`", struck("mailbox-full"), {"message-sent": "smtp-own-mailbox-full"}),
+    ("a mailbox with a quota of one byte", switched(quota=1), {"message-sent": "smtp-own-mailbox-full"}),
     ("a message larger than the limit", limited(message_size=200), {"message-sent": "message-too-large"}),
     ("fault `imap-throttled`", struck("imap-throttled", milliseconds=50), {"folder": "imap-throttled"}),
     ("a folder that is not there", typed(folder="No such folder"), {"folder": "folder-missing"}),

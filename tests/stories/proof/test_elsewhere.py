@@ -208,6 +208,25 @@ def thirty_one_in_a_minute(world: World) -> Diagnosis:
     return mailing.explain_sending(prepared, last.answer)
 
 
+def a_fourth_connection(world: World) -> Diagnosis:
+    prepared = connect.ready(world.mailbox())
+    envelope = Envelope(world.address, (PERSON,))
+    message = f"From: {world.address}\r\nTo: {PERSON}\r\n\r\nBody\r\n".encode()
+
+    async def run() -> list[object]:
+        senders = [open_sender(connect.send_route(prepared)) for _ in range(4)]
+        try:
+            return [await sender.send(envelope, message) for sender in senders]
+        finally:
+            for sender in senders:
+                await sender.close()
+
+    *_, third, fourth = asyncio.run(run())
+    assert not isinstance(third, Rejected)
+    assert isinstance(fourth, Rejected)
+    return mailing.explain_sending(prepared, fourth.answer)
+
+
 def address_beyond_ascii(world: World) -> Diagnosis:
     with otherservers.smtp(enable_SMTPUTF8=False) as port:
         mailbox = elsewhere(world, port, smtp_security="none", sign_in_by="none")
@@ -325,6 +344,7 @@ ROWS = [
     Provoked("graph-token-refused", "tokens that have ended when they come, also the second", graph_token_ended),
     Provoked("smtp-password-refused", "another SMTP server, which knows nobody", wrong_password),
     Provoked("smtp-too-fast", "31 messages in a minute, the lab refusing the pace", thirty_one_in_a_minute),
+    Provoked("smtp-too-many-connections", "a fourth connection beside three", a_fourth_connection),
     Provoked("smtp-characters-not-taken", "a recipient beyond ASCII, a server without SMTPUTF8", address_beyond_ascii),
     Provoked("graph-too-large", "a request larger than the lab's limit", graph_request_too_large),
     Provoked("graph-too-large", "a message larger than the lab's limit", graph_message_too_large),
