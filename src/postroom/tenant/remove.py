@@ -33,10 +33,21 @@ _GOES_WITH_APPLICATION = frozenset(
     {MadeKind.PRINCIPAL, MadeKind.CONSENT, MadeKind.SECRET, MadeKind.CERTIFICATE, MadeKind.FEDERATED}
 )
 """Entra deletes these when the application is deleted."""
+_ORDER = [
+    MadeKind.SCOPED_ROLE,
+    MadeKind.SCOPE,
+    MadeKind.MAILBOX_RIGHT,
+    MadeKind.SEND_AS,
+    MadeKind.SEND_ON_BEHALF,
+    MadeKind.SWITCH,
+    MadeKind.EXCHANGE_PRINCIPAL,
+]
+"""What builds on a thing goes before it; all others after these."""
 _AFTER: dict[str, tuple[str, ...]] = {
     MadeKind.APPLICATION: ("*",),
     MadeKind.SCOPE: ("remove:scoped-role:",),
     MadeKind.EXCHANGE_PRINCIPAL: ("remove:scoped-role:", "remove:mailbox-right:", "remove:send-as:"),
+    MadeKind.MAILBOX: ("remove:mailbox-right:", "remove:send-as:", "remove:send-on-behalf:", "remove:switch:"),
 }
 _DIRECTORY = (Right.WRITE_APPLICATIONS,)
 _EXCHANGE = (Right.EXCHANGE,)
@@ -112,14 +123,14 @@ def removal(setup: Setup, rows: Sequence[Made], observed: Observed, *, with_mail
         if not (own and row.kind in _GOES_WITH_APPLICATION) and (with_mailboxes or row.kind != MadeKind.MAILBOX)
         if (step := _step(row, observed)) is not None
     ]
-    last = [step for step in steps if step.key.startswith("remove:application:")]
-    others = [step for step in steps if step not in last]
-    return assemble(write(setups.wanted_of(setup)), setup.tenant_id, [*others, *last], ())
+    return assemble(write(setups.wanted_of(setup)), setup.tenant_id, steps, ())
 
 
 def _rows(setup: Setup) -> list[Made]:
-    """The ledger, newest first."""
-    return list(Made.objects.filter(setup=setup, gone_at=None).order_by("-id"))
+    """The ledger, in the order in which it is undone."""
+    rank = {kind: number for number, kind in enumerate(_ORDER)} | {MadeKind.APPLICATION: len(MadeKind)}
+    rows = Made.objects.filter(setup=setup, gone_at=None).order_by("-id")
+    return sorted(rows, key=lambda row: rank.get(MadeKind(row.kind), len(_ORDER)))
 
 
 def _step(row: Made, observed: Observed) -> Step | None:
@@ -132,7 +143,6 @@ def _step(row: Made, observed: Observed) -> Step | None:
         needs = (Right.ASSIGN_LICENCES,)
     if row.kind == MadeKind.CONSENT:
         needs = (Right.GRANT_GRAPH_ROLES,)
-    # The ledger is read newest first, so what builds on a thing comes before it.
     depends = _AFTER.get(row.kind, ())
     key = f"remove:{row.kind}:{row.remote_id}"
     return Step(key, f"Remove: {_in_words(row)}", "This set-up made it.", calls, needs, depends)

@@ -10,12 +10,15 @@ from postroom.accounts import audit
 from postroom.accounts.audit import Actor
 from postroom.core.clock import now
 from postroom.core.faults import Fault
+from postroom.microsoft.answers import Refused
 from postroom.microsoft.clouds import Cloud
 from postroom.tenant import setups
 from postroom.tenant.engine import Engine, Patience, Progress
+from postroom.tenant.export import whole_plan
 from postroom.tenant.keeping import Keeper
 from postroom.tenant.local import Errands
 from postroom.tenant.models import Setup, ShownPlan
+from postroom.tenant.observe import LocalState
 from postroom.tenant.observed import Observed
 from postroom.tenant.plan import plan as make_plan
 from postroom.tenant.rights import Lack, lacking
@@ -24,6 +27,8 @@ from postroom.tenant.steps import Plan
 from postroom.tenant.wanted import Wanted
 
 Listen = Callable[[Progress], None]
+
+_GET_RIGHTS = "Have them granted, sign in as somebody who has them, or send the script of: postroom tenant export"
 
 
 def _deaf(progress: Progress) -> None:
@@ -77,7 +82,7 @@ def show(setup: Setup, by: Actor, *, tell: Callable[[str], None] = lambda _: Non
         del errands
         async with connected(admin, tell) as sight:
             whole = replace(local, tenant_id=await sight.tenant_id())
-            observed = await sight.observe(wanted, whole)
+            observed = await _observed(sight, wanted, whole)
             plan = make_plan(wanted, observed, now())
             lacks = lacking(plan.needs, await admin.holdings(sight.web))
             found.append(Shown(setup.name, plan, observed, lacks, _counts(sight)))
@@ -119,6 +124,23 @@ def apply(
     return Outcome(setup.name, shown.hash, bool(run.passed), run.steps, run.trips)
 
 
+async def _observed(sight: Sight, wanted: Wanted, local: LocalState) -> Observed:
+    """Raises `Fault` naming the rights that lack, when Microsoft does not let us look; else `Refused`."""
+    try:
+        return await sight.observe(wanted, local)
+    except Refused as refused:
+        if refused.answer.status not in {401, 403}:
+            raise
+        lacks = lacking(whole_plan(wanted).needs, await sight.admin.holdings(sight.web))
+        if not lacks:
+            raise
+        raise Fault(f"the tenant cannot be looked at: {_sentences(lacks)}", _GET_RIGHTS) from refused
+
+
+def _sentences(lacks: tuple[Lack, ...]) -> str:
+    return "; ".join(one.sentence for one in lacks)
+
+
 class _Apply:
     """One apply: look again, judge, do."""
 
@@ -133,7 +155,8 @@ class _Apply:
 
     async def run(self, errands: Errands[Progress]) -> None:
         async with connected(self._admin, self._tell) as sight:
-            observed = await sight.observe(self._wanted, replace(self._local, tenant_id=await sight.tenant_id()))
+            whole = replace(self._local, tenant_id=await sight.tenant_id())
+            observed = await _observed(sight, self._wanted, whole)
             plan = make_plan(self._wanted, observed, now())
             self._judge(plan, lacking(plan.needs, await self._admin.holdings(sight.web)))
             interrupted = await errands.ask(lambda: self._begin(plan, observed))
@@ -163,10 +186,7 @@ class _Apply:
                 "Look at the new plan: postroom tenant plan",
             )
         if lacks:
-            raise Fault(
-                "nothing was changed, as rights lack: " + "; ".join(one.sentence for one in lacks),
-                "Have them granted, sign in as somebody who has them, or send the script of: postroom tenant export",
-            )
+            raise Fault(f"nothing was changed, as rights lack: {_sentences(lacks)}", _GET_RIGHTS)
 
     def _begin(self, plan: Plan, observed: Observed) -> frozenset[str]:
         interrupted = self.keeper.interrupted()
