@@ -13,6 +13,8 @@ from typing import Generic, TypeVar
 
 from django.db import connection
 
+from postroom.outbox.turns import turn
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -78,7 +80,8 @@ class GroupCommit(Generic[T, R]):
 
     def _settle(self, group: list[tuple[T, Future[R]]]) -> None:
         try:
-            results = self._write([item for item, _ in group])
+            with turn():
+                results = self._write([item for item, _ in group])
         except Exception as error:
             results = [error] * len(group)
         for (_, future), result in zip(group, results, strict=True):

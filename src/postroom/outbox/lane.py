@@ -46,6 +46,8 @@ _FRESH = 0.05
 _LOOK = 1.0
 """Seconds for which it holds otherwise: what was deferred comes due without news."""
 _SETTLE_EVERY = 2.0
+_LOOK_AGAIN = 5.0
+"""Seconds until Sent Items is tried again when it was not reached."""
 _CONNECTIONS = 3
 
 
@@ -98,6 +100,7 @@ class Lane:
         self._reload_at = float("-inf")
         self._settle_at = float("-inf")
         self._uncertain = True
+        self._settling: asyncio.Task[None] | None = None
         self._idle_since = clock()
 
     # the worker's side ----------------------------------------------------------------------------------------------
@@ -140,6 +143,9 @@ class Lane:
                     await asyncio.wait_for(self._news.wait(), max(pause, 0.01))
         finally:
             self.stop()
+            if self._settling is not None:
+                self._settling.cancel()
+                await asyncio.wait([self._settling])
             if self._slots:
                 await asyncio.wait(self._slots)
 
@@ -150,8 +156,8 @@ class Lane:
             return None
         if moment >= self._reload_at:
             await self._reload()
-        if self._uncertain and moment >= self._settle_at:
-            await self._settle()
+        if self._uncertain and moment >= self._settle_at and (self._settling is None or self._settling.done()):
+            self._settling = asyncio.create_task(self._settle(), name=f"settling of mailbox {self.mailbox}")
         if not self._ways or self._row.held:
             return self._until_reload()
         way = self._way()
@@ -448,7 +454,7 @@ class Lane:
     def _cannot_look(self, answer: Answer) -> None:
         """Sent Items is not reached now: it stays unknown until it is."""
         _log.warning("cannot look into Sent Items", mailbox=self.mailbox, answer=f"{answer.code} {answer.text}")
-        self._settle_at = self._clock() + 15.0
+        self._settle_at = self._clock() + _LOOK_AGAIN
 
 
 def _age(one: Uncertain) -> float:

@@ -286,8 +286,8 @@ def _waiting() -> dict[int, tuple[int, int]]:
     """Mailbox -> messages and recipients that wait."""
     rows = Message.objects.filter(next_attempt_at__isnull=False).order_by().values("mailbox_id")
     return {
-        row["mailbox_id"]: (row["messages"], row["recipients"])
-        for row in rows.annotate(messages=Count("id"), recipients=Sum("recipient_count"))
+        row["mailbox_id"]: (row["messages"], row["people"])
+        for row in rows.annotate(messages=Count("id"), people=Sum("recipient_count"))
     }
 
 

@@ -68,7 +68,8 @@ def depth(seconds: float, ours: int, per_minute: float | None) -> int:
 
 
 async def look(route: ReadRoute, sought: Sequence[Uncertain], depth: int) -> Look:
-    """Searches by Message-ID, then reads the newest copies until all are found or `depth` of them are seen.
+    """Reads the newest copies until all are found or `depth` of them are seen; in a folder too full for that,
+    searches by Message-ID.
 
     Raises `Refused` when the folder cannot be read.
     """
@@ -76,11 +77,13 @@ async def look(route: ReadRoute, sought: Sequence[Uncertain], depth: int) -> Loo
     try:
         await reader.open()
         search = _Search(sought)
-        for one in sought:
-            if one.message_id:
-                for item in await reader.find(one.message_id):
-                    await search.see(reader, item.uid)
-        return await search.newest(reader, depth)
+        seen = await search.newest(reader, depth)
+        if not seen.complete:
+            for one in sought:
+                if one.message_id and one.id not in seen.found:
+                    for item in await reader.find(one.message_id):
+                        await search.see(reader, item.uid)
+        return seen
     finally:
         await reader.close()
 

@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from django.db.models import F, QuerySet
 
 from postroom.core.clock import now
-from postroom.outbox import reports, wake
+from postroom.outbox import hot, reports, wake
 from postroom.outbox.models import Attempt, Body, Event, Message, Recipient
 from postroom.outbox.rules import Verdict, expiry_reason, reason_of, said
 from postroom.outbox.values import WAITING, Priority, State
@@ -115,10 +115,13 @@ def write(group: Sequence[Op]) -> Sequence[Work | Exception | None]:
 
     A begin gives the work, or None when the message no longer waits (cancelled, expired, taken by another).
     """
+    ends = [op for op in group if isinstance(op, End)]
+    plain = [end for end in ends if end.verdict.outcome == "sent"]
     with transaction.atomic():
-        ends = [op for op in group if isinstance(op, End)]
+        hot.sent([(end.work.id, end.work.number, end.verdict) for end in plain])
         for end in ends:
-            _end(end)
+            if end.verdict.outcome != "sent":
+                _end(end)
         begun = _begin([op for op in group if isinstance(op, Begin)])
     return [begun.get(op.id) if isinstance(op, Begin) else None for op in group]
 
@@ -128,44 +131,36 @@ def _begin(ops: Sequence[Begin]) -> dict[int, Work]:
         return {}
     moment = now()
     asked = {op.id: op for op in ops}
-    rows = {row.pk: row for row in _locked(Message.objects.filter(pk__in=asked, next_attempt_at__isnull=False))}
-    late = [row for row in rows.values() if row.expires_at <= moment]
-    expire(late)
-    taken = [row for row in rows.values() if row.expires_at > moment]
-    ids = [row.pk for row in taken]
-    Message.objects.filter(pk__in=ids).update(state=State.SENDING.value, next_attempt_at=None, tries=F("tries") + 1)
+    fields = ("id", "tries", "attempts", "priority", "sender", "author", "next_attempt_at", "expires_at")
+    rows = _locked(Message.objects.filter(pk__in=asked, next_attempt_at__isnull=False)).values_list(*fields, named=True)
+    late = [row.id for row in rows if row.expires_at <= moment]
+    if late:
+        expire(list(Message.objects.filter(pk__in=late)))
+    taken = {row.id: row for row in rows if row.expires_at > moment}
     open_ones: dict[int, list[str]] = defaultdict(list)
-    pending = Recipient.objects.filter(message_id__in=ids, state__in=_PENDING).order_by("id")
+    pending = Recipient.objects.filter(message_id__in=taken, state__in=_PENDING).order_by("id")
     for message, address in pending.values_list("message_id", "address"):
         open_ones[message].append(address)
-    raws = dict(Body.objects.filter(pk__in=ids).values_list("message_id", "raw"))
-    Attempt.objects.bulk_create(
-        Attempt(
-            message_id=row.pk,
+    raws = dict(Body.objects.filter(pk__in=taken).values_list("message_id", "raw"))
+    hot.begun(moment, [_begun(asked[row.id], row.tries + 1, len(open_ones[row.id])) for row in taken.values()])
+    return {
+        row.id: Work(
+            id=row.id,
             number=row.tries + 1,
-            mailbox_id=asked[row.pk].mailbox,
-            transport=asked[row.pk].transport,
-            worker=asked[row.pk].worker,
-            recipient_count=len(open_ones[row.pk]),
-            started_at=moment,
+            attempts=row.attempts,
+            priority=Priority(row.priority),
+            sender=row.sender,
+            author=row.author,
+            recipients=tuple(open_ones[row.id]),
+            raw=bytes(raws[row.id]),
+            due_at=row.next_attempt_at,
         )
-        for row in taken
-    )
-    return {row.pk: _work(row, open_ones[row.pk], bytes(raws[row.pk])) for row in taken}
+        for row in taken.values()
+    }
 
 
-def _work(row: Message, recipients: list[str], raw: bytes) -> Work:
-    return Work(
-        row.pk,
-        row.tries + 1,
-        row.attempts,
-        Priority(row.priority),
-        row.sender,
-        row.author,
-        tuple(recipients),
-        raw,
-        row.next_attempt_at or row.created_at,
-    )
+def _begun(op: Begin, number: int, recipients: int) -> hot.Begun:
+    return op.id, number, op.mailbox, op.transport, op.worker, recipients
 
 
 def _end(end: End) -> None:
