@@ -6,6 +6,7 @@ import base64
 import binascii
 import os
 import secrets
+import tempfile
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -33,7 +34,9 @@ class Keys:
             except (binascii.Error, ValueError):
                 key = b""
             if len(key) != 32:
-                raise BadSetting(f"{origin} holds something that is not base64url of 32 bytes; make one with `postroom key new`")
+                raise BadSetting(
+                    f"{origin} holds something that is not base64url of 32 bytes; make one with `postroom key new`"
+                )
             found.append(key)
         if not found:
             raise BadSetting(f"{origin} holds no key; make one with `postroom key new`")
@@ -55,13 +58,26 @@ def keys() -> Keys:
 
 def _from_file(path: Path) -> Keys:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        if not path.exists():
+            _make_file(path)
+        text = path.read_text(encoding="ascii", errors="replace")
+    except OSError as error:
+        raise BadSetting(
+            f"cannot use the key file {path}: {error.strerror}; set POSTROOM_KEY or POSTROOM_KEY_FILE"
+        ) from error
+    return Keys.parse(text, str(path))
+
+
+def _make_file(path: Path) -> None:
+    """Whole or not at all, and once: of two processes that start together, one makes it and both read it."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".key-")  # readable by its owner only
+    with os.fdopen(handle, "w") as file:
+        file.write(new_key() + "\n")
+    fresh = Path(name)
+    try:
+        path.hardlink_to(fresh)
     except FileExistsError:
         pass
-    except OSError as error:
-        raise BadSetting(f"cannot make the key file {path}: {error.strerror}; set POSTROOM_KEY or POSTROOM_KEY_FILE") from error
-    else:
-        with os.fdopen(handle, "w") as file:
-            file.write(new_key() + "\n")
-    return Keys.parse(path.read_text(), str(path))
+    finally:
+        fresh.unlink()

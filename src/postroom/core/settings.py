@@ -23,7 +23,7 @@ class Settings:
     database_url: str
     """`DATABASE_URL`: `sqlite:///path` or `postgresql://user:password@host/name`."""
     key: str
-    """`POSTROOM_KEY`: key of the encryption at rest, base64url of 32 bytes; several, separated by commas, newest first."""
+    """`POSTROOM_KEY`: keys of the encryption at rest, each base64url of 32 bytes, separated by commas, newest first."""
     key_file: Path
     """`POSTROOM_KEY_FILE`: used when `POSTROOM_KEY` is empty; made at first start, readable by its owner only."""
     allowed_hosts: tuple[str, ...]
@@ -33,7 +33,7 @@ class Settings:
     debug: bool
     """`POSTROOM_DEBUG`: 1 shows tracebacks in the browser; never where others can reach it."""
     proxy: str
-    """`POSTROOM_PROXY`: egress proxy for all remote connections (`http://`, `socks5://`), unless a mailbox has its own."""
+    """`POSTROOM_PROXY`: egress proxy (`http://`, `socks5://`) of every mailbox that has none of its own."""
     redirect_to: str = ""
     """`POSTROOM_REDIRECT_TO`: on test systems, all mail goes to this address instead of its recipients."""
     sent_items_patience: float = 60.0
