@@ -33,6 +33,8 @@ _VERBS: dict[str, frozenset[str]] = {
     "tenant.view": frozenset(ROLES),
     # An administrator's sign-in to the tenant is kept, and whoever may use it could grant the application anything.
     "tenant.change": frozenset({ADMINISTRATOR}),
+    "app.change": _SET_UP,
+    "listener.change": _SET_UP,
     "person.change": frozenset({ADMINISTRATOR}),
     "audit.view": frozenset({ADMINISTRATOR, OPERATOR}),
 }

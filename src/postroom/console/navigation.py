@@ -24,6 +24,8 @@ ENTRIES = (
     Entry("Overview", "console:home", "home"),
     Entry("Mailboxes", "mailboxes:list", "mailbox", "mailbox.view", "/mailboxes/"),
     Entry("Providers", "mailboxes:providers", "provider", "mailbox.view", "/mailboxes/providers/"),
+    Entry("Apps", "bridge:apps", "key", "mailbox.view", "/programs/apps"),
+    Entry("Ports", "bridge:listeners", "link", "mailbox.view", "/programs/ports"),
     Entry("Azure set-up", "tenant:list", "cloud", "tenant.view", "/tenant/"),
     Entry("People", "accounts:people", "people", "person.change", "/account/people"),
     Entry("Audit log", "accounts:audit", "log", "audit.view", "/account/audit"),
