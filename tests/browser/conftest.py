@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from support.postroom import Postroom, RunningPostroom
 
 PASSWORD = "a ladder in the orchard"
 
@@ -21,20 +20,23 @@ PASSWORD = "a ladder in the orchard"
 class Console:
     """One running console with its own folder."""
 
-    address: str
-    home: Path
-    first_link: str
+    running: RunningPostroom
+
+    @property
+    def address(self) -> str:
+        return self.running.address
+
+    @property
+    def home(self) -> Path:
+        return self.running.postroom.home
+
+    @property
+    def first_link(self) -> str:
+        return self.running.first_link
 
     def run(self, *arguments: str, stdin: str = "") -> str:
         """A command on the same folder; what it printed."""
-        done = subprocess.run(
-            [_postroom(), *arguments],
-            env=_environment(self.home),
-            input=stdin,
-            text=True,
-            capture_output=True,
-            timeout=60,
-        )
+        done = self.running.postroom.run(*arguments, stdin=stdin)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -52,8 +54,8 @@ class Console:
 @pytest.fixture(scope="module")
 def empty_console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
     """Started for the first time: nobody can sign in yet."""
-    with serving(tmp_path_factory.mktemp("home")) as console:
-        yield console
+    with RunningPostroom(Postroom(tmp_path_factory.mktemp("home"))) as running:
+        yield Console(running)
 
 
 @pytest.fixture(scope="module")
@@ -62,34 +64,6 @@ def console(empty_console: Console) -> Console:
     empty_console.add("admin@contoso.example", "administrator")
     empty_console.add("reader@contoso.example", "reader")
     return empty_console
-
-
-class serving:  # noqa: N801 - reads as a verb where it is used
-    """Runs `postroom serve` on a folder until the block ends."""
-
-    def __init__(self, home: Path) -> None:
-        self._home = home
-
-    def __enter__(self) -> Console:
-        self._log = (self._home / "serve.log").open("w")
-        self._process = subprocess.Popen(
-            [_postroom(), "serve", "--port", "0", "--json"],
-            env=_environment(self._home),
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            text=True,
-        )
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        assert line, (self._home / "serve.log").read_text()
-        said = json.loads(line)
-        assert "console" in said, said
-        return Console(said["console"], self._home, said.get("first_administrator", ""))
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.wait(30)
-        self._log.close()
 
 
 @pytest.fixture(scope="module")
@@ -135,17 +109,3 @@ def sign_in(page: Page, email: str, password: str = PASSWORD) -> None:
     page.get_by_label("E-mail").fill(email)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()
-
-
-def _postroom() -> str:
-    return str(Path(sys.executable).with_name("postroom"))
-
-
-def _environment(home: Path) -> dict[str, str]:
-    """Ours, without settings that would lead elsewhere."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("POSTROOM_") and name not in {"DATABASE_URL", "DJANGO_SETTINGS_MODULE"}
-    }
-    return kept | {"POSTROOM_HOME": str(home)}
