@@ -31,6 +31,7 @@ PAGES = (
     ("", "postroom.console.pages"),
     ("account/", "postroom.accounts.pages"),
     ("mailboxes/", "postroom.mailboxes.pages"),
+    ("outbox/", "postroom.outbox.pages"),
     ("programs/", "postroom.bridge.pages"),
     ("tenant/", "postroom.tenant.pages"),
 )

@@ -28,6 +28,8 @@ _VERBS: dict[str, frozenset[str]] = {
     "mailbox.test": _WORK,
     "mailbox.send": _WORK,
     "mailbox.read": _WORK,
+    "outbox.view": _WORK,
+    "outbox.change": _WORK,
     "provider.change": _SET_UP,
     "credential.change": _SET_UP,
     "tenant.view": frozenset(ROLES),

@@ -22,6 +22,7 @@ class Entry:
 
 ENTRIES = (
     Entry("Overview", "console:home", "home"),
+    Entry("Outbox", "outbox:overview", "send", "outbox.view", "/outbox/"),
     Entry("Mailboxes", "mailboxes:list", "mailbox", "mailbox.view", "/mailboxes/"),
     Entry("Providers", "mailboxes:providers", "provider", "mailbox.view", "/mailboxes/providers/"),
     Entry("Apps", "bridge:apps", "key", "mailbox.view", "/programs/apps"),

@@ -65,6 +65,14 @@ class Books:
             raise Refusal(Why.MAILBOX, f"the mailbox {known.id} cannot be read: {known.fault}", "Correct its settings.")
         return known
 
+    def everything(self) -> list[Known]:
+        """All mailboxes, by name; those that cannot be read last."""
+        if not self.fresh:
+            with self._lock:
+                if not self.fresh:
+                    self._read()
+        return sorted(self._by_id.values(), key=lambda known: known.whole.name.casefold() if known.whole else "\uffff")
+
     def _read(self) -> None:
         by_id: dict[int, Known] = {}
         by_address: dict[str, int] = {}

@@ -131,7 +131,7 @@ def stats(mailbox: MailboxOption = "", json: JsonFlag = False) -> None:
 @app.command("lanes")
 def lanes(json: JsonFlag = False) -> None:
     """List the lanes: what waits, how fast it goes, when it will be clear, what stops it."""
-    found = [_lane(lane) for lane in service.lanes()]
+    found = [_lane(lane) for lane in service.lanes(limit=10_000)]
     if json:
         output.as_json(found)
         return
@@ -159,7 +159,7 @@ def lane(
         service.hold_lane(row.pk, actor())
     if resume:
         service.resume_lane(row.pk, actor())
-    view = next((one for one in service.lanes() if one.mailbox == row.pk), None)
+    view = next(iter(service.lanes(row.pk)), None)
     if view is None:
         raise Fault(f"the mailbox {row.name!r} does not send", "Choose SMTP or Graph under 'how to send'.")
     if fallback is not None or other_way is not None:
@@ -170,7 +170,7 @@ def lane(
             fallback=mailboxes.find(named).pk if named else None,
             other_way=view.other_way if other_way is None else other_way,
         )
-    view = next(one for one in service.lanes() if one.mailbox == row.pk)
+    (view,) = service.lanes(row.pk)
     if json:
         output.as_json(_lane(view))
     else:

@@ -19,6 +19,7 @@ from postroom.core.clock import now
 from postroom.core.faults import Fault, NotFound
 from postroom.mailboxes import service as mailboxes
 from postroom.outbox import accept, lane_rows, retention, wake
+from postroom.outbox.books import Known
 from postroom.outbox.models import Attempt, Event, Lane, Message, Recipient
 from postroom.outbox.rules import forecast
 from postroom.outbox.values import State
@@ -123,17 +124,19 @@ def body(message: Message) -> bytes:
     return bytes(message.body.raw)
 
 
-def lanes() -> list[LaneView]:
-    """All mailboxes that send, by name."""
+def lanes(only: int | None = None, limit: int = 100) -> list[LaneView]:
+    """The lanes of mailboxes that send: first those that do not move, then by how much waits. At most `limit`."""
     rows = {lane.mailbox_id: lane for lane in Lane.objects.select_related("fallback")}
     waiting = _waiting()
-    minute = _sent_since(now() - timedelta(minutes=1))
-    day = _recipients_since(now() - timedelta(days=1))
-    return [
-        _lane(mailbox.id, mailbox.name, rows.get(mailbox.id), waiting, minute, day)
-        for mailbox in mailboxes.list_mailboxes()
-        if mailbox.send_by != "none"
-    ]
+    known = [one for one in accept.books().everything() if one.whole is not None and one.whole.send_by != "none"]
+    if only is not None:
+        known = [one for one in known if one.id == only]
+
+    def urgency(one: Known) -> tuple[bool, int]:
+        row = rows.get(one.id)
+        return row is None or row.state == lane_rows.MOVING, -waiting.get(one.id, (0, 0))[0]
+
+    return [_lane(one, rows.get(one.id), *waiting.get(one.id, (0, 0))) for one in sorted(known, key=urgency)[:limit]]
 
 
 # messages --------------------------------------------------------------------------------------------------------
@@ -291,39 +294,27 @@ def _waiting() -> dict[int, tuple[int, int]]:
     }
 
 
-def _sent_since(moment: datetime) -> dict[int, int]:
-    rows = Attempt.objects.filter(started_at__gte=moment, outcome__in=["sent", "partly"]).order_by()
-    return dict(rows.values_list("mailbox_id").annotate(Count("id")))
-
-
-def _recipients_since(moment: datetime) -> dict[int, int]:
-    rows = Attempt.objects.filter(started_at__gte=moment, outcome__in=["sent", "partly", "unknown"]).order_by()
-    return dict(rows.values_list("mailbox_id").annotate(Sum("recipient_count")))
-
-
-def _lane(
-    mailbox: int,
-    name: str,
-    row: Lane | None,
-    waiting: dict[int, tuple[int, int]],
-    minute: dict[int, int],
-    day: dict[int, int],
-) -> LaneView:
-    row = row or Lane(mailbox_id=mailbox)
-    whole = mailboxes.effective(mailboxes.get(mailbox))
-    messages, recipients = waiting.get(mailbox, (0, 0))
-    left = None if whole.recipients_per_day is None else max(whole.recipients_per_day - day.get(mailbox, 0), 0)
-    rates = [rate for rate in (whole.messages_per_minute, row.learned_per_minute) if rate is not None]
-    rate = min(rates, default=None)
+def _lane(known: Known, row: Lane | None, messages: int, recipients: int) -> LaneView:
+    row = row or Lane(mailbox_id=known.id)
+    whole = known.whole
+    assert whole is not None  # noqa: S101 - the others were left out
+    moment = now()
+    tried = Attempt.objects.filter(mailbox_id=known.id)
+    minute = tried.filter(started_at__gte=moment - timedelta(minutes=1), outcome__in=["sent", "partly"]).count()
+    left = None
+    if whole.recipients_per_day is not None:
+        today = tried.filter(started_at__gte=moment - timedelta(days=1), outcome__in=["sent", "partly", "unknown"])
+        left = max(whole.recipients_per_day - (today.aggregate(people=Sum("recipient_count"))["people"] or 0), 0)
+    rate = min((one for one in (whole.messages_per_minute, row.learned_per_minute) if one is not None), default=None)
     return LaneView(
-        mailbox=mailbox,
-        name=name,
+        mailbox=known.id,
+        name=whole.name,
         address=whole.address,
         state=row.state,
         waiting=messages,
         per_minute=rate,
         learned=row.learned_per_minute is not None,
-        sent_last_minute=minute.get(mailbox, 0),
+        sent_last_minute=minute,
         left_today=left,
         clear_in=forecast(messages, rate, recipients, left),
         holder=row.holder,
