@@ -140,9 +140,13 @@ class Visitor:
 
     def post(self, path: str, files: Any = None, **fields: str) -> httpx2.Response:
         """Sends the form of the page at `path`, with its CSRF token."""
-        page = self.get(path)
+        return self.post_from(path, path, files, **fields)
+
+    def post_from(self, page_path: str, path: str, files: Any = None, **fields: str) -> httpx2.Response:
+        """Sends a form of one page that leads to another."""
+        page = self.get(page_path)
         token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
-        assert token, f"{path}: {page.status_code}, no form"
+        assert token, f"{page_path}: {page.status_code}, no form"
         return self._http.post(path, data={"csrfmiddlewaretoken": token[1]} | fields, files=files)
 
     def crawl(self, start: str = "/") -> Iterator[httpx2.Response]:

@@ -100,8 +100,9 @@ def rotate(app_id: int, by: Actor, overlap: timedelta = OVERLAP) -> str:
     """A new secret; those before it go on working for `overlap`. Raises `NotFound`."""
     app, moment = get(app_id), now()
     ends = moment + overlap
-    app.secrets.filter(Q(ends_at=None) | Q(ends_at__gt=ends)).update(ends_at=ends)
-    app.secrets.filter(ends_at__lte=moment).delete()
+    earlier = AppSecret.objects.filter(app=app)
+    earlier.filter(ends_at__lte=moment).delete()
+    earlier.filter(Q(ends_at=None) | Q(ends_at__gt=ends)).update(ends_at=ends)
     audit.record(by, "app.rotated", app.name, {"old_ends_at": ends.isoformat(timespec="seconds")})
     return _new_secret(app)
 
