@@ -1,0 +1,130 @@
+"""The words of an HTML message as lines, less what mail programs mark as quoted or as a signature.
+
+Each program wraps the message that it answers in an element of its own; these marks are surer than any words.
+Hidden text is left out, as the person who sent the message did not see it either. Never raises.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from html.parser import HTMLParser
+
+_BLOCKS = re.compile(
+    r"address|article|blockquote|center|d[dlt]|div|fieldset|footer|form|h[1-6r]|header|li|main|[ou]l|p|pre|section"
+    r"|table|tr"
+)
+_VOID = re.compile(r"area|base|br|col|embed|hr|img|input|link|meta|source|track|wbr")
+_UNSEEN = re.compile(r"head|script|style|title|template|noscript|object|svg")
+# The element holds the quoted message, or the program's own signature.
+_QUOTE_CLASSES = re.compile(
+    r"(?:^|\s)(?:gmail_quote|gmail_quote_container|gmail_extra|yahoo_quoted|moz-cite-prefix|moz-forward-container"
+    r"|protonmail_quote|tutanota_quote|zmail_extra|WordSection1Quote|ydp\w*yahoo-quoted|iwm-quote|quote)(?:\s|$)",
+    re.IGNORECASE,
+)
+_SIGNATURE = re.compile(
+    r"(?:^|\s)(?:gmail_signature|moz-signature|AppleMailSignature|ms-outlook-mobile-signature|Signature|signature"
+    r"|protonmail_signature_block|ydp\w*signature|yahoo-signature)(?:\s|$)"
+)
+# From here on, all is the quoted message: Outlook in its kinds, Zimbra, Lotus Notes' rule.
+_FROM_HERE = re.compile(
+    r"(?:^|\s)(?:x_)?(?:divRplyFwdMsg|appendonsend|mail-editor-reference-message-container|stopSpelling|zwchr"
+    r"|OLK_SRC_BODY_SECTION)(?:\s|$)"
+)
+_OUTLOOK_RULE = re.compile(r"border-top:\s*solid\s+#?(?:E1E1E1|B5C4DF|windowtext)\b[^;]*1\.0pt", re.IGNORECASE)
+_OUTLOOK_RULE_OTHERS = re.compile(r"border-top:\s*(?:1\.0pt\s+)?solid\s+(?:#?E1E1E1|#?B5C4DF|rgb\(181)", re.IGNORECASE)
+_HIDDEN = re.compile(
+    r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?![.\d]*[1-9])|opacity\s*:\s*0(?![.\d]*[1-9])"
+    r"|mso-hide\s*:\s*all",
+    re.IGNORECASE,
+)
+_MOST = 500_000
+_BLANKS = re.compile(r"[ \t\r\n\f]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Lines to read, and whether something quoted was left out."""
+
+    text: str
+    quoted: bool
+
+
+def words(html: str) -> Words:
+    """What the person wrote, as far as marks tell; `replies` looks at the lines after this."""
+    reader = _Reading()
+    try:
+        reader.feed(html[:_MOST])
+        reader.close()
+    except (ValueError, AssertionError, RecursionError):  # what html.parser raises on broken declarations
+        reader.quoted = True
+    return Words(reader.lines(), reader.quoted)
+
+
+class _Reading(HTMLParser):
+    """Keeps the open elements; text below a left-out one is not taken."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.quoted = False
+        self._open: list[str] = []
+        self._left_out_at: int | None = None
+        self._ended = False
+        self._pieces: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if self._ended:
+            return
+        given = {name: value or "" for name, value in attrs}
+        if _begins_quote(given):
+            self.quoted = self._ended = True
+            return
+        if _BLOCKS.fullmatch(tag) or tag == "br":
+            self._pieces.append("\n")
+        if _VOID.fullmatch(tag):
+            return
+        self._open.append(tag)
+        if self._left_out_at is None and self._is_left_out(tag, given):
+            self._left_out_at = len(self._open)
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._ended or tag not in self._open:
+            return
+        while self._open.pop() != tag:
+            pass
+        if self._left_out_at is not None and len(self._open) < self._left_out_at:
+            self._left_out_at = None
+        if _BLOCKS.fullmatch(tag):
+            self._pieces.append("\n")
+        elif tag in {"td", "th"}:
+            self._pieces.append(" ")
+
+    def handle_data(self, data: str) -> None:
+        if not self._ended and self._left_out_at is None:
+            self._pieces.append(data if "pre" in self._open else _BLANKS.sub(" ", data))
+
+    def lines(self) -> str:
+        """One line for each block or break; blocks that hold no words leave one empty line at most."""
+        text = "".join(self._pieces)
+        return re.sub(r"\n{3,}", "\n\n", "\n".join(line.strip() for line in text.split("\n"))).strip()
+
+    def _is_left_out(self, tag: str, given: dict[str, str]) -> bool:
+        names = f"{given.get('class', '')} {given.get('id', '')}"
+        if tag == "blockquote" or _QUOTE_CLASSES.search(names):
+            self.quoted = True
+            return True
+        return (
+            bool(_UNSEEN.fullmatch(tag))
+            or "hidden" in given
+            or bool(_SIGNATURE.search(names))
+            or bool(_HIDDEN.search(given.get("style", "")))
+        )
+
+
+def _begins_quote(given: dict[str, str]) -> bool:
+    style = given.get("style", "")
+    return bool(
+        _FROM_HERE.search(f"{given.get('id', '')} {given.get('data-marker', '')}")
+        or _OUTLOOK_RULE.search(style)
+        or _OUTLOOK_RULE_OTHERS.search(style)
+    )
