@@ -118,7 +118,7 @@ class BoxForm(forms.Form):
     address = _text("Address", inputmode="email", placeholder="notifications@contoso.com")
     name = _text("Display name", "Shown to recipients before the address.")
     shared = _one_of(
-        "It is",
+        "Kind of mailbox",
         (
             ("yes", "a shared mailbox, made if it is not there; needs no licence"),
             ("no", "the mailbox of a user, who exists"),

@@ -74,6 +74,12 @@ class Box:
     """What the arrow to the next box below says; empty for none."""
 
     @property
+    def name(self) -> tuple[str, str]:
+        """The title in two, where a narrow box may break it: an address before its `@`."""
+        local, at, domain = self.title.partition("@")
+        return local, at + domain
+
+    @property
     def mark(self) -> Mark:
         """The gravest of its items: what fails before what is done, what is made before what is there."""
         return min((item.mark for item in self.items), key=_GRAVITY.index, default=Mark.UNKNOWN)
@@ -107,8 +113,8 @@ _GRAVITY = (
     Mark.WRONG,
     Mark.WORKING,
     Mark.REMOVE,
-    Mark.CHANGE,
     Mark.MAKE,
+    Mark.CHANGE,
     Mark.UNKNOWN,
     Mark.DONE,
     Mark.THERE,
@@ -126,7 +132,9 @@ _BUILDS = frozenset({"running", "waiting"})
 def picture(
     wanted: Wanted, steps: Sequence[Json] | None, drift: Sequence[Json] = (), states: Mapping[str, str] | None = None
 ) -> Picture:
-    """Draws it. `steps` and `drift` are those of `Plan.to_data()`; None where nobody has looked. `states` says of each step of a
+    """Draws it.
+
+    `steps` and `drift` are those of `Plan.to_data()`; None where nobody has looked. `states` says of each step of a
     running apply how it stands.
     """
     return Picture(tuple(_Painter(wanted, steps, drift, states or {}).lanes()))

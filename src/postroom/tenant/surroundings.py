@@ -68,6 +68,8 @@ def next_of(standing: Standing) -> Next | None:
     """None when all is done."""
     if standing.running is not None:
         return Next("Watch it", PAGE_OF[standing.running.verb])
+    if standing.applied and standing.to_do:
+        return Next("Mend what has drifted", "tenant:plan")
     if standing.applied or standing.imported:
         return None if standing.proved else Next("Prove that it works", "tenant:proof")
     if standing.signed_in is None:

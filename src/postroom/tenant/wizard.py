@@ -57,6 +57,23 @@ class SignedInAs:
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """One mailbox in one pair of ways, as it is being proved."""
+
+    title: str
+    stages: list[Json]
+
+    @property
+    def passed(self) -> bool:
+        states = {stage["state"] for stage in self.stages}
+        return "passed" in states and states <= {"passed", "skipped"}
+
+    @property
+    def failed(self) -> bool:
+        return any(stage["state"] == "failed" for stage in self.stages)
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """All that the console's pages of one set-up show. Made without calling anybody."""
 
@@ -66,7 +83,7 @@ class Standing:
     look: Job | None
     """The latest look at the tenant, if it was for the state that is wanted now."""
     applied: bool
-    """Whether all that was shown is done."""
+    """Whether what is wanted now was brought about, whatever has drifted since."""
     apply_job: Job | None
     verify_job: Job | None
     running: Job | None
@@ -88,6 +105,12 @@ class Standing:
         return self.look.result if self.look is not None and self.look.passed else None
 
     @property
+    def to_do(self) -> bool:
+        """Whether the plan that is shown has steps that nobody has done yet."""
+        has_steps = self.plan is not None and bool(self.plan["steps"])
+        return has_steps and not (self.step_states and self.apply_job is not None and self.apply_job.passed)
+
+    @property
     def drift(self) -> Sequence[Json]:
         """What was not as wanted when the tenant was last looked at; nothing is said where an apply came after."""
         seen = [job for job in (self.look, self.verify_job) if job is not None and job.result]
@@ -104,6 +127,11 @@ class Standing:
         if job is None or (self.look is not None and self.look.pk > job.pk):
             return {}
         return {step["key"]: step for step in job.steps}
+
+    def ways(self) -> list[Way]:
+        """What the latest proof has walked so far."""
+        steps = self.verify_job.steps if self.verify_job else []
+        return [Way(_in_words(step["title"]), list(step["stages"].values())) for step in steps]
 
     def picture(self) -> Picture:
         """Of the plan as it was shown, and of how far it is done."""
@@ -177,8 +205,9 @@ def stand(setup: Setup) -> Standing:
     newest = jobs.latest(setup)
     boxes = ((one.address, setups.configuration_of(setup, one.address)) for one in wanted.mailboxes)
     kept = tuple((address, box.pk if box else None) for address, box in boxes)
-    look = look if _is_current(look, setup) else None
-    applied = _is_applied(setup) or _had_nothing_to_do(look)
+    run = Run.objects.filter(plan__setup=setup).select_related("plan").first()
+    look = look if _is_current(look, setup) and not _is_overtaken(look, run, apply_job) else None
+    applied = _is_applied(setup, run) or _had_nothing_to_do(look)
     return Standing(
         setup=setup,
         wanted=wanted,
@@ -222,6 +251,7 @@ def health(standing: Standing) -> Health:
     return Health("not proved", "", "Everything is made; prove that it works.")
 
 
+_WAYS = {"smtp": "SMTP", "graph": "Graph", "imap": "IMAP", "pop3": "POP3"}
 _AT_WORK = {
     "look": "The tenant is being looked at.",
     "apply": "The plan is being applied.",
@@ -249,6 +279,15 @@ def ids(setup: Setup) -> dict[str, str]:
     }
 
 
+def _in_words(way: str) -> str:
+    """`address: smtp, imap` as people read it."""
+    address, _, pair = way.rpartition(": ")
+    send_by, _, read_by = pair.partition(", ")
+    said = [f"sends by {_WAYS[send_by]}"] if send_by in _WAYS else []
+    said += [f"reads by {_WAYS[read_by]}"] if read_by in _WAYS else []
+    return f"{address} {', '.join(said)}"
+
+
 def _signed_in(setup: Setup) -> SignedInAs | None:
     row = SignIn.objects.filter(cloud=setup.cloud, tenant=setup.tenant.lower()).first()
     return SignedInAs(row.name, row.kind, row.signed_in_at) if row else None
@@ -266,12 +305,16 @@ def _is_current(look: Job | None, setup: Setup) -> bool:
         return False
 
 
-def _is_applied(setup: Setup) -> bool:
-    """Whether the latest run brought about what is wanted now; one that took things away did not."""
-    if not setup.client_id:
+def _is_overtaken(look: Job | None, run: Run | None, apply_job: Job | None) -> bool:
+    """Whether somebody did something since, otherwise than by applying this very plan here."""
+    if look is None or run is None or look.finished_at is None or run.started_at < look.finished_at:
         return False
-    run = Run.objects.filter(plan__setup=setup).select_related("plan").first()
-    if run is None or not run.passed or run.plan.wanted != setup.wanted:
+    return apply_job is None or apply_job.pk < look.pk
+
+
+def _is_applied(setup: Setup, run: Run | None) -> bool:
+    """Whether the latest run brought about what is wanted now; one that took things away did not."""
+    if not setup.client_id or run is None or not run.passed or run.plan.wanted != setup.wanted:
         return False
     return not any(step["key"].startswith("remove:") for step in run.steps)
 

@@ -59,6 +59,8 @@ def ask_code(request: HttpRequest, setup_id: int) -> HttpResponse:
         if not isinstance(found, Waiting):
             messages.success(request, f"{found.name} is signed in to {found.tenant}.")
             return _go(request, reverse("tenant:plan", args=[setup_id]))
+        if request.POST.get("shown") == found.user_code:
+            return HttpResponse(status=204)  # the page stays as it is, and so does whatever has the focus on it
         context["waiting"] = found
     if not _by_htmx(request):
         return redirect("tenant:sign-in", setup_id)
