@@ -13,6 +13,9 @@ from support.postroom import Postroom, RunningPostroom, Visitor
 
 from .conftest import House
 
+# The mailboxes are made while the first test waits: some twenty processes, one after the other.
+pytestmark = pytest.mark.timeout(600)
+
 BROKEN = {
     "Unreadable": "cannot read the credential",
     "Cloud gone": "is not known here any more",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import html
+import json
 import re
 import socket
 import urllib.parse
@@ -33,6 +35,10 @@ PASSWORDS = {
 }
 # An access token is a JWT (RFC 7519); with XOAUTH2 it goes out in base64 after "user=".
 TOKEN = re.compile(rb"eyJ[\w-]{8,}\.[\w-]{8,}|dXNlcj[\w+/=]{40,}")
+
+
+# The whole story is told while the first test waits: some thirty processes, one after the other.
+pytestmark = pytest.mark.timeout(600)
 
 
 @dataclass
@@ -66,8 +72,11 @@ def key_and_pfx() -> tuple[bytes, bytes]:
 
 
 def forms(secret: bytes) -> Iterator[bytes]:
-    """The secret as it could be written: plain, percent-encoded, in hex, in base64 at any alignment."""
+    """The secret as it could be written: plain, in JSON, HTML or an address, in hex, in base64 at any alignment."""
     yield secret
+    text = secret.decode("utf-8", "replace")
+    yield json.dumps(text)[1:-1].encode()
+    yield html.escape(text).encode()
     yield urllib.parse.quote(secret).encode()
     yield urllib.parse.quote_plus(secret).encode()
     yield secret.hex().encode()
@@ -187,6 +196,7 @@ def test_the_net_catches() -> None:
     assert all(
         found(secret, text % form) for form in (secret, b"planted%20secret", base64.b64encode(b"a" + secret + b"b"))
     )
+    assert found("pässword".encode(), b'{"event": "p\\u00e4ssword"}')
     assert found(bytes(range(128)), base64.encodebytes(bytes(300) + bytes(range(128))))
     assert not found(secret, text)
     assert TOKEN.search(base64.b64encode(b"user=a@b.example\1auth=Bearer abcdefghijklmnopqrstuvwxyz"))
