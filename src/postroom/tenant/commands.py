@@ -14,7 +14,7 @@ from postroom.cli.output import JsonFlag
 from postroom.core.faults import Fault
 from postroom.mailboxes.proof import Patience as ProofPatience
 from postroom.tenant import export, importing, remove, rotate, service, setups, signin, verify
-from postroom.tenant.engine import Patience
+from postroom.tenant.deeds import Patience
 from postroom.tenant.telling import Teller, tell_code, tell_note, tell_plan, tell_stage, tell_verification
 
 app = typer.Typer(no_args_is_help=True, help=__doc__)

@@ -1,60 +1,36 @@
 """Doing a plan: each step as soon as those before it are done, each result stored before anything builds on it.
 
-Asyncio without Django: what is to be stored goes to a `Store`, in the caller's thread (`local.py`).
+Asyncio without Django: what is to be stored is stored in the caller's thread (`local.py`). What a step does
+is in `deeds.py`; here is when, and what is noted of it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Any, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from postroom.core.faults import Fault
-from postroom.microsoft.answers import Answer, Refused, Service
-from postroom.microsoft.answers import Step as Conversation
+from postroom.microsoft.answers import Refused
 from postroom.microsoft.errors import Diagnosis, Evidence, explain
-from postroom.tenant.calls import Call, Cmdlet, GraphCall
-from postroom.tenant.exchange import RestExchange
-from postroom.tenant.graph import Graph
+from postroom.tenant.calls import Call
+from postroom.tenant.deeds import Deeds
 from postroom.tenant.ledger import Entry, entries
 from postroom.tenant.local import Errands
-from postroom.tenant.looking import thumbprint
-from postroom.tenant.plan_directory import MARK_TAG
-from postroom.tenant.standing import Standing, standing
+from postroom.tenant.progress import Progress
 from postroom.tenant.steps import Plan, Step
 from postroom.tenant.trips import depth, go_on_from
 from postroom.tenant.web import NoAnswer
 
+UNKNOWN_END = "no answer came"
+"""How the detail of a step begins of which nobody knows whether it was done."""
 _REPEATS = 3
 """How often a step is done again because no answer came."""
-Json = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Uploaded:
-    """The public part of a certificate, as Graph takes it."""
-
-    thumbprint: str
-    der: str
-    """Base64 of the DER form."""
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Told while a plan is done. `state`: `running`, `waiting` (for Microsoft), `done`, `failed`, `skipped`."""
-
-    key: str
-    title: str
-    state: str
-    detail: str = ""
-    diagnosis: Diagnosis | None = None
-
-
-class Store(Protocol):
-    """What is kept of a run. Every verb is called in the thread that owns the tables, and is done when it returns."""
+class Records(Protocol):
+    """What is kept of a run. Each verb is called in the thread that owns the tables, and is done when it returns."""
 
     def began(self, step: Step, making: Sequence[Entry]) -> None:
         """The step is going to be done, and to make these."""
@@ -62,50 +38,15 @@ class Store(Protocol):
     def ended(self, progress: Progress, not_made: Sequence[Entry] = ()) -> None:
         """It is over; of what it was to make, this was not made by it."""
 
-    def learnt(self, ids: Mapping[str, str]) -> None:
-        """Ids by which further steps go, of things that were made just now."""
-
-    def secret_ids(self) -> frozenset[str]:
-        """Key ids of the secrets whose values are stored."""
-
-    def keep_secret(self, key_id: str, value: str, ends_at: str) -> None: ...
-
-    def certificate(self, *, fresh: bool) -> Uploaded:
-        """The certificate to be uploaded: the one in use, or with `fresh` one that is made now."""
-
-    def keep_federated(self) -> None: ...
-
-    def forget_credential(self, key_id: str) -> None: ...
-
-    def save_configuration(self, address: str) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long what was just made may take to be seen everywhere; seconds."""
-
-    spreading: float = 900.0
-    first_pause: float = 2.0
-    longest_pause: float = 30.0
-
 
 @dataclass
 class Engine:
     """One run of a plan."""
 
     plan: Plan
-    known: dict[str, str]
-    """Ids and values that stand in calls as `{name}`; grows while steps are done."""
-    graph: Graph
-    exchange: RestExchange
-    store: Store
+    deeds: Deeds
+    records: Records
     errands: Errands[Progress]
-    ends_at: Callable[[], datetime]
-    """When a secret that is made now ends."""
-    interrupted: frozenset[str] = frozenset()
-    """Keys of steps that an earlier run began, and of which nobody knows how they ended."""
-    patience: Patience = field(default_factory=Patience)
-    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
 
     async def run(self) -> None:
         """Does all steps. A step that fails keeps those that build on it from being done, and no others."""
@@ -129,8 +70,8 @@ class Engine:
 
     async def _step(self, step: Step) -> bool:
         self._tell(step, "running")
-        making = entries(step, self.known)
-        await self.errands.ask(lambda: self.store.began(step, making))
+        making = entries(step, self.deeds.known)
+        await self.errands.ask(lambda: self.records.began(step, making))
         made: list[Call] = []
         try:
             detail = await self._repeatedly(step, made)
@@ -139,8 +80,9 @@ class Engine:
             not_made = () if unsure else self._without(making, step, made)
             answer = refused.answer
             quote = f" (request id {answer.request_id})" if answer.request_id else ""
-            diagnosis = explain(answer, Evidence(client_id=self.known.get("client_id", "")))
-            await self._end(step, "failed", f"{answer.text or answer.code}{quote}", not_made, diagnosis)
+            lead = f"{UNKNOWN_END}: " if unsure else ""
+            diagnosis = explain(answer, Evidence(client_id=self.deeds.known.get("client_id", "")))
+            await self._end(step, "failed", f"{lead}{answer.text or answer.code}{quote}", not_made, diagnosis)
             return False
         except Fault as fault:  # what Postroom itself cannot keep
             await self._end(step, "failed", f"{fault}. {fault.fix}".strip(), making)
@@ -152,7 +94,7 @@ class Engine:
         """What of `making` was not made: it was there already, or was not come to."""
         if not step.calls:
             return ()
-        done = {one.remote_id for one in entries(replace(step, calls=tuple(made)), self.known)}
+        done = {one.remote_id for one in entries(replace(step, calls=tuple(made)), self.deeds.known)}
         return tuple(one for one in making if one.remote_id not in done)
 
     async def _end(
@@ -164,164 +106,17 @@ class Engine:
         diagnosis: Diagnosis | None = None,
     ) -> None:
         progress = Progress(step.key, step.title, state, detail, diagnosis)
-        await self.errands.ask(lambda: self.store.ended(progress, not_made))
+        await self.errands.ask(lambda: self.records.ended(progress, not_made))
         self.errands.tell(progress)
 
     async def _repeatedly(self, step: Step, made: list[Call]) -> str:
         """A sentence on the result. Each step may be done again; so it is, when no answer came."""
         for attempt in range(1, _REPEATS):
             try:
-                return await self._do(step, made, again=attempt > 1)
+                return await self.deeds.do(step, made, again=attempt > 1)
             except NoAnswer:
-                self._tell(step, "waiting", "no answer came; looking, and trying again")
-        return await self._do(step, made, again=True)
-
-    async def _do(self, step: Step, made: list[Call], *, again: bool) -> str:
-        kind, _, rest = step.key.partition(":")
-        match kind, rest.partition(":")[0]:
-            case "application", "":
-                return await self._application(step, again=again)
-            case "principal", "":
-                return await self._principal(step)
-            case "credential", "secret":
-                return await self._secret(step, again=again)
-            case "credential", "certificate":
-                return await self._certificate(fresh=True)
-            case "credential", "upload":
-                return await self._certificate(fresh=False)
-            case "certificate-remove", _:
-                return await self._without_certificate(rest)
-            case "credential", "federated":
-                return await self._federated(step)
-            case "configuration", _:
-                await self.errands.ask(lambda: self.store.save_configuration(rest))
-                return "saved"
-        for call in step.calls:
-            # "Already" after a call that got no answer: that call did it.
-            if await self._call(step, call) is not None or again:
-                made.append(call)  # noqa: PERF401 - must hold what was done when the next one fails
-        if kind == "credential-remove":
-            await self.errands.ask(lambda: self.store.forget_credential(rest))
-        return "" if len(made) == len(step.calls) else "was so already"
-
-    async def _call(self, step: Step, call: Call) -> Json | None:
-        """The answer; None when it was as it should be already. Waits while what it builds on is still spreading."""
-        filled = call.filled(self.known)
-        waited, pause = 0.0, self.patience.first_pause
-        while True:
-            try:
-                if isinstance(filled, GraphCall):
-                    return await self.graph.call(filled)
-                rows = await self.exchange.run(filled)
-                return rows[0] if rows else {}
-            except NoAnswer:
-                raise
-            except Refused as refused:
-                how = standing(filled, refused.answer)
-                if how is Standing.ALREADY or (how is Standing.REFUSED and await self._is_there(filled)):
-                    return None
-                if how is Standing.REFUSED or waited + pause > self.patience.spreading:
-                    raise
-                said = refused.answer.text or refused.answer.code
-            self._tell(step, "waiting", f"waiting for Microsoft to spread what was made ({waited:.0f} s): {said}")
-            await self.sleep(pause)
-            waited, pause = waited + pause, min(pause * 2, self.patience.longest_pause)
-
-    async def _is_there(self, call: Call) -> bool:
-        """A mailbox whose name is taken may be the very one that a lost answer was about."""
-        if isinstance(call, GraphCall) or call.name != "New-Mailbox":
-            return False
-        address = call.parameters["PrimarySmtpAddress"]
-        rows = await self.exchange.find(Cmdlet("Get-Mailbox", {"Identity": address}))
-        return any(str(row.get("PrimarySmtpAddress", "")).lower() == address for row in rows)
-
-    # What brings ids that further steps need ---------------------------------------------------------------------
-
-    async def _application(self, step: Step, *, again: bool) -> str:
-        """Looks first when an earlier attempt may have made it: Graph makes a second one without a word."""
-        data = await self._marked(step) if again or step.key in self.interrupted else None
-        if data is None:
-            data = await self._call(step, step.calls[0])
-        if data is None:
-            raise Refused(_no_answer_to_that("the application"))
-        await self._learn({"application_id": data["id"], "client_id": data["appId"]})
-        return f"client id {data['appId']}"
-
-    async def _marked(self, step: Step) -> Json | None:
-        """The application that bears the mark of this set-up, waiting a little for it to be seen."""
-        name = str(step.calls[0].body["displayName"]).replace("'", "''")  # type: ignore[union-attr,index]
-        mark = MARK_TAG.replace("{mark}", self.known["mark"])
-        for pause in (0.0, 2.0, 4.0):
-            await self.sleep(pause)
-            rows = await self.graph.all(f"/applications?$filter=displayName eq '{name}'&$select=id,appId,tags")
-            for row in rows:
-                if mark in (row.get("tags") or ()):
-                    return row
-        return None
-
-    async def _principal(self, step: Step) -> str:
-        data = await self._call(step, step.calls[0])
-        if data is None:  # a second one for the same application is refused
-            filter_ = f"$filter=appId eq '{self.known['client_id']}'&$select=id"
-            data = (await self.graph.all(f"/servicePrincipals?{filter_}"))[0]
-        await self._learn({"service_principal_id": data["id"]})
-        return f"object id {data['id']}"
-
-    async def _learn(self, ids: Mapping[str, str]) -> None:
-        self.known.update(ids)
-        await self.errands.ask(lambda: self.store.learnt(ids))
-
-    # Credentials -------------------------------------------------------------------------------------------------
-
-    async def _secret(self, step: Step, *, again: bool) -> str:
-        """Clears away secrets of ours whose value was lost on the way to the store, then makes one, and stores it."""
-        new = any(one.key == "application" for one in self.plan.steps) and "application" not in self.interrupted
-        if again or not new:
-            await self._remove_lost()
-        self.known["credential_end"] = self.ends_at().strftime("%Y-%m-%dT%H:%M:%SZ")
-        data = await self._call(step, step.calls[0])
-        if data is None:
-            raise Refused(_no_answer_to_that("the secret"))
-        key_id, value, ends_at = data["keyId"], data["secretText"], data["endDateTime"]
-        await self.errands.ask(lambda: self.store.keep_secret(key_id, value, ends_at))
-        return f"stored; ends on {str(ends_at)[:10]}"
-
-    async def _remove_lost(self) -> None:
-        path = f"/applications/{self.known['application_id']}"
-        stored = await self.errands.ask(self.store.secret_ids)
-        data = await self.graph.get(f"{path}?$select=passwordCredentials")
-        for one in data.get("passwordCredentials") or ():
-            if one.get("displayName") == f"Postroom {self.known['mark']}" and one["keyId"] not in stored:
-                body = {"keyId": one["keyId"]}
-                await self.graph.call(GraphCall("POST", f"{path}/removePassword", body))
-
-    async def _certificate(self, *, fresh: bool) -> str:
-        public = await self.errands.ask(lambda: self.store.certificate(fresh=fresh))
-        new = {"type": "AsymmetricX509Cert", "usage": "Verify", "key": public.der, "displayName": public.name}
-        await self._with_keys(lambda present: [*present, new])
-        return f"thumbprint {public.thumbprint}"
-
-    async def _without_certificate(self, gone: str) -> str:
-        await self._with_keys(lambda present: [one for one in present if thumbprint(one) != gone])
-        await self.errands.ask(lambda: self.store.forget_credential(gone))
-        return "removed"
-
-    async def _with_keys(self, change: Callable[[list[Json]], list[Json]]) -> None:
-        """A PATCH replaces the whole list, so that all that was there is sent again (facts 3)."""
-        path = f"/applications/{self.known['application_id']}"
-        present = (await self.graph.get(f"{path}?$select=keyCredentials")).get("keyCredentials") or []
-        await self.graph.call(GraphCall("PATCH", path, {"keyCredentials": change(present)}))
-
-    async def _federated(self, step: Step) -> str:
-        for call in step.calls:
-            await self._call(step, call)
-        await self.errands.ask(self.store.keep_federated)
-        return "trusted"
+                self._tell(step, "waiting", f"{UNKNOWN_END}; looking, and trying again")
+        return await self.deeds.do(step, made, again=True)
 
     def _tell(self, step: Step, state: str, detail: str = "", diagnosis: Diagnosis | None = None) -> None:
         self.errands.tell(Progress(step.key, step.title, state, detail, diagnosis))
-
-
-def _no_answer_to_that(what: str) -> Answer:
-    text = f"Graph says that {what} exists already, and does not say which; plan again"
-    return Answer(Service.GRAPH, Conversation.SET_UP, "already", text)

@@ -22,8 +22,8 @@ from postroom.mailboxes.stages import Stage
 from postroom.microsoft.answers import Refused
 from postroom.microsoft.errors import explain
 from postroom.tenant import remove, rotate, service, setups, verify
-from postroom.tenant.engine import Progress
 from postroom.tenant.models import Job, Run, Setup
+from postroom.tenant.progress import Progress
 
 _log = logging.getLogger(__name__)
 _SIGN_OF_LIFE = timedelta(minutes=20)

@@ -23,17 +23,18 @@ from postroom.mailboxes.credentials import CredentialView
 from postroom.mailboxes.models import Application
 from postroom.mailboxes.values import MailboxData
 from postroom.tenant import setups
-from postroom.tenant.engine import Progress, Uploaded
+from postroom.tenant.deeds import Uploaded
+from postroom.tenant.engine import UNKNOWN_END
 from postroom.tenant.ledger import Entry
 from postroom.tenant.looking import moment
 from postroom.tenant.models import Made, MadeKind, Run, Setup, ShownPlan
 from postroom.tenant.needs import scoped_roles
 from postroom.tenant.observed import Observed
 from postroom.tenant.plan import read_by, send_by
+from postroom.tenant.progress import Progress
 from postroom.tenant.steps import Plan, Step
 from postroom.tenant.wanted import WantedMailbox
 
-UNKNOWN_END = "no answer came"
 _SIGN_OF_LIFE = timedelta(minutes=5)
 _AT_WORK: set[int] = set()
 """Runs that this very process does."""
@@ -42,7 +43,7 @@ _INCLUDED = {"Mail.ReadWrite": ("Mail.ReadWrite", "Mail.Read")}
 
 
 class Keeper:
-    """`engine.Store` on the tables."""
+    """`engine.Records` and `deeds.Store` on the tables."""
 
     def __init__(self, setup: Setup, by: Actor) -> None:
         self._setup, self._by = setup, by

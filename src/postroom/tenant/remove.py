@@ -17,14 +17,15 @@ from postroom.core.faults import Fault
 from postroom.mailboxes import service as mailboxes
 from postroom.tenant import setups
 from postroom.tenant.calls import Change, Cmdlet, GraphCall
-from postroom.tenant.engine import Engine, Patience, Progress
+from postroom.tenant.deeds import Patience
 from postroom.tenant.keeping import Keeper
 from postroom.tenant.local import Errands
 from postroom.tenant.models import Made, MadeKind, Setup
 from postroom.tenant.observed import Observed
 from postroom.tenant.plan_exchange import FULL_ACCESS
+from postroom.tenant.progress import Progress
 from postroom.tenant.rights import Right, lacking
-from postroom.tenant.seeing import admin_of, connected, working
+from postroom.tenant.seeing import admin_of, carry_out, connected, working
 from postroom.tenant.service import Outcome
 from postroom.tenant.steps import Plan, Step, assemble
 from postroom.tenant.wanted_file import write
@@ -90,17 +91,7 @@ def remove(
             if lacks:
                 raise Fault("nothing was removed, as rights lack: " + "; ".join(one.sentence for one in lacks))
             await errands.ask(lambda: keeper.begin(setups.keep_plan(setup, plan), plan))
-            engine = Engine(
-                plan=plan,
-                known=keeper.known(),
-                graph=sight.graph,
-                exchange=sight.exchange,
-                store=keeper,
-                errands=errands,
-                ends_at=keeper.ends_at,
-                patience=patience or Patience(),
-            )
-            await engine.run()
+            await carry_out(sight, plan, keeper, errands, patience or Patience())
             trips.update(total=sight.trips.total, dependent=sight.trips.dependent)
 
     try:

@@ -20,14 +20,15 @@ from postroom.mailboxes.models import Application
 from postroom.microsoft.answers import Refused
 from postroom.tenant import setups
 from postroom.tenant.calls import APPLICATION_ID, GraphCall
-from postroom.tenant.engine import Engine, Patience, Progress
+from postroom.tenant.deeds import Patience
 from postroom.tenant.expiry import due
 from postroom.tenant.keeping import Keeper
 from postroom.tenant.local import Errands
 from postroom.tenant.models import Made, MadeKind, Setup
 from postroom.tenant.plan_credential import GRACE, certificate_step, secret_step
+from postroom.tenant.progress import Progress
 from postroom.tenant.rights import Right
-from postroom.tenant.seeing import admin_of, connected, working
+from postroom.tenant.seeing import admin_of, carry_out, connected, working
 from postroom.tenant.steps import Plan, Step, assemble
 from postroom.tenant.wanted import CredentialKind
 from postroom.tenant.wanted_file import write
@@ -183,18 +184,7 @@ def _work(setup: Setup, keeper: Keeper, plan: Plan, listen: Callable[[Progress],
     async def work(errands: Errands[Progress]) -> None:
         async with connected(admin, lambda _: None) as sight:
             await errands.ask(lambda: keeper.begin(setups.keep_plan(setup, plan), plan))
-            engine = Engine(
-                plan=plan,
-                known=keeper.known(),
-                graph=sight.graph,
-                exchange=sight.exchange,
-                store=keeper,
-                errands=errands,
-                ends_at=keeper.ends_at,
-                interrupted=frozenset({"application"}),
-                patience=patience,
-            )
-            await engine.run()
+            await carry_out(sight, plan, keeper, errands, patience, frozenset({"application"}))
 
     try:
         working(work, listen)

@@ -8,14 +8,20 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from postroom.core.settings import settings
+from postroom.tenant import setups
 from postroom.tenant.administrator import Administrator
+from postroom.tenant.deeds import Deeds, Patience
+from postroom.tenant.engine import Engine
 from postroom.tenant.exchange import RestExchange
 from postroom.tenant.graph import Graph
+from postroom.tenant.keeping import Keeper
 from postroom.tenant.local import Errands, drive
 from postroom.tenant.models import Setup
 from postroom.tenant.observe import LocalState, observe
 from postroom.tenant.observed import Observed
-from postroom.tenant.signin import administrator
+from postroom.tenant.progress import Progress
+from postroom.tenant.signin import administrator, is_signed_in
+from postroom.tenant.steps import Plan
 from postroom.tenant.trips import Trips
 from postroom.tenant.wanted import Wanted
 from postroom.tenant.web import Web
@@ -44,9 +50,37 @@ class Sight:
         return await self.admin.tenant_id(self.web)
 
 
+async def carry_out(
+    sight: Sight,
+    plan: Plan,
+    keeper: Keeper,
+    errands: Errands[Progress],
+    patience: Patience,
+    interrupted: frozenset[str] = frozenset(),
+) -> None:
+    """Does a plan whose run was begun. `interrupted`: as in `Deeds`."""
+    deeds = Deeds(
+        plan=plan,
+        known=keeper.known() | {"federation_audience": sight.admin.cloud.federation_audience},
+        graph=sight.graph,
+        exchange=sight.exchange,
+        store=keeper,
+        errands=errands,
+        ends_at=keeper.ends_at,
+        interrupted=interrupted,
+        patience=patience,
+    )
+    await Engine(plan, deeds, keeper, errands).run()
+
+
 def admin_of(setup: Setup) -> Administrator:
     """Who signed in to the set-up's tenant. Raises `Fault` when nobody did."""
-    return administrator(setup.cloud, setup.tenant)
+    return administrator(setup.cloud, signed_in_to(setup) or setup.tenant)
+
+
+def signed_in_to(setup: Setup) -> str:
+    """The name of the tenant under which somebody is signed in; empty when nobody is."""
+    return next((name for name in setups.tenants_of(setup) if is_signed_in(setup.cloud, name)), "")
 
 
 @asynccontextmanager

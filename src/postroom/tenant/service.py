@@ -11,9 +11,8 @@ from postroom.accounts.audit import Actor
 from postroom.core.clock import now
 from postroom.core.faults import Fault
 from postroom.microsoft.answers import Refused
-from postroom.microsoft.clouds import Cloud
 from postroom.tenant import setups
-from postroom.tenant.engine import Engine, Patience, Progress
+from postroom.tenant.deeds import Patience
 from postroom.tenant.export import whole_plan
 from postroom.tenant.keeping import Keeper
 from postroom.tenant.local import Errands
@@ -21,8 +20,9 @@ from postroom.tenant.models import Setup, ShownPlan
 from postroom.tenant.observe import LocalState
 from postroom.tenant.observed import Observed
 from postroom.tenant.plan import plan as make_plan
+from postroom.tenant.progress import Progress
 from postroom.tenant.rights import Lack, lacking
-from postroom.tenant.seeing import Sight, admin_of, connected, working
+from postroom.tenant.seeing import Sight, admin_of, carry_out, connected, working
 from postroom.tenant.steps import Plan
 from postroom.tenant.wanted import Wanted
 
@@ -160,18 +160,7 @@ class _Apply:
             plan = make_plan(self._wanted, observed, now())
             self._judge(plan, lacking(plan.needs, await self._admin.holdings(sight.web)))
             interrupted = await errands.ask(lambda: self._begin(plan, observed))
-            engine = Engine(
-                plan=plan,
-                known=self.keeper.known() | _of_cloud(self._admin.cloud),
-                graph=sight.graph,
-                exchange=sight.exchange,
-                store=self.keeper,
-                errands=errands,
-                ends_at=self.keeper.ends_at,
-                interrupted=interrupted,
-                patience=self._patience,
-            )
-            await engine.run()
+            await carry_out(sight, plan, self.keeper, errands, self._patience, interrupted)
             self.trips = _counts(sight)
 
     def _judge(self, plan: Plan, lacks: tuple[Lack, ...]) -> None:
@@ -198,10 +187,6 @@ class _Apply:
 def _purpose(key: str) -> str:
     """What a step is there for: a certificate that a killed run has made only wants uploading."""
     return "credential:certificate" if key.startswith("credential:upload:") else key
-
-
-def _of_cloud(cloud: Cloud) -> dict[str, str]:
-    return {"federation_audience": cloud.federation_audience}
 
 
 def _counts(sight: Sight) -> dict[str, int]:

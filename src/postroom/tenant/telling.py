@@ -9,7 +9,7 @@ from rich.markup import escape
 from postroom.cli import output
 from postroom.mailboxes.stages import TITLES, Stage
 from postroom.tenant.device import Code
-from postroom.tenant.engine import Progress
+from postroom.tenant.progress import Progress
 from postroom.tenant.service import Shown
 from postroom.tenant.steps import Finding, Weight
 from postroom.tenant.verify import Verification

@@ -26,8 +26,7 @@ from postroom.tenant.needs import scoped_roles
 from postroom.tenant.observed import Observed
 from postroom.tenant.plan import READ_BY, plan
 from postroom.tenant.privileges import Reach, report
-from postroom.tenant.seeing import admin_of, connected, working
-from postroom.tenant.signin import is_signed_in
+from postroom.tenant.seeing import admin_of, connected, signed_in_to, working
 from postroom.tenant.steps import Finding, Weight
 from postroom.tenant.wanted import Wanted
 
@@ -107,7 +106,7 @@ def verify(
     """`recipient` gets the test messages; with "" each mailbox itself. Raises `Refused` when the tenant cannot be
     looked at."""
     wanted = setups.wanted_of(setup)
-    looked = is_signed_in(setup.cloud, setup.tenant)
+    looked = bool(signed_in_to(setup))
     observed, scopes = _look(setup, wanted) if looked else (None, ())
     found = Verification(
         setup=setup.name,

@@ -19,8 +19,8 @@ from postroom.mailboxes.token_source import token_source
 from postroom.microsoft.clouds import write_cloud
 from postroom.tenant import seeing, service, setups, signin, verify
 from postroom.tenant.calls import Cmdlet, GraphCall
+from postroom.tenant.deeds import Patience
 from postroom.tenant.device import Code
-from postroom.tenant.engine import Patience
 from postroom.tenant.local import Errand
 from postroom.tenant.models import Setup
 from postroom.tenant.service import Outcome, Shown

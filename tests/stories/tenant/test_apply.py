@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from postroom.tenant.engine import Progress
+from postroom.tenant.progress import Progress
 
 from .conftest import BOX, TEN_LINES, World
 

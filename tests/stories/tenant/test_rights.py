@@ -6,7 +6,8 @@ import pytest
 
 from postroom.core.faults import Fault
 from postroom.tenant import service, signin
-from postroom.tenant.engine import Patience, Progress
+from postroom.tenant.deeds import Patience
+from postroom.tenant.progress import Progress
 
 from .conftest import BOX, BY, IMPATIENT, PERSON, TEN_LINES, World
 
