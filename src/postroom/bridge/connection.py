@@ -23,7 +23,7 @@ from postroom.bridge.guard import Guard
 from postroom.bridge.parameters import Mail, Rcpt, Refused, parse_mail, parse_rcpt
 from postroom.bridge.reading import Limits, read_line, read_message
 from postroom.bridge.terms import Terms
-from postroom.bridge.values import Mode, Prompts
+from postroom.bridge.values import ListenerData, Mode, Prompts
 from postroom.core.clock import now
 from postroom.mail.envelope import Envelope
 from postroom.outbox.values import DeliveryReports, Door, Refusal, Submission
@@ -72,6 +72,9 @@ class Hooks:
             server.address = str(data.src_addr)
         return await server.admitted()
 
+    def __dir__(self) -> list[str]:
+        return ["handle_PROXY"]
+
 
 _HOOKS = Hooks()
 
@@ -109,12 +112,19 @@ class Connection(SMTP):
         )
 
     @property
-    def data(self) -> Any:
+    def data(self) -> ListenerData:
         return self.terms.data
 
     @property
     def secure(self) -> bool:
         return self._tls_protocol is not None or self.data.mode == Mode.TLS
+
+    def __dir__(self) -> list[str]:
+        """What aiosmtpd is to find when it looks for commands and mechanisms.
+
+        It reads every member of every new connection, which would be a third of the time that a connection costs.
+        """
+        return _COMMANDS
 
     # the connection's life --------------------------------------------------------------------------------------
 
@@ -428,3 +438,6 @@ def _decoded(text: str) -> str:
         return b64decode("" if text == "=" else text, validate=True).decode("utf-8")
     except (binascii.Error, ValueError):
         raise Refused(replies.BAD_BASE64) from None
+
+
+_COMMANDS = sorted(name for kind in Connection.__mro__ for name in vars(kind) if name.startswith(("smtp_", "auth_")))

@@ -74,7 +74,9 @@ def refused(refusal: Refusal) -> str:
 def one_line(reply: str) -> str:
     """Fit for the wire: printable ASCII, one line, not too long."""
     plain = reply.encode("ascii", "replace").decode()
-    return "".join(char if char.isprintable() else " " for char in plain)[:_LONGEST].rstrip()
+    if not plain.isprintable():
+        plain = "".join(char if char.isprintable() else " " for char in plain)
+    return plain[:_LONGEST].rstrip()
 
 
 def with_status(reply: str) -> str:
