@@ -171,7 +171,8 @@ async def _all_that_comes(wire: Wire) -> bytes:
     """To the end. A door that hung up before it had read everything ends the connection with a reset."""
     said = b""
     with suppress(ConnectionError):
-        wire.writer.write_eof()
+        # Whatever is open, a message or a sign-in, ends; then the session does.
+        await wire.send(b"\r\n.\r\n*\r\n*\r\nQUIT\r\n")
         while more := await asyncio.wait_for(wire.reader.readline(), 30):
             said += more
     return said
