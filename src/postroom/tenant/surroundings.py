@@ -60,7 +60,7 @@ def stops(standing: Standing, view: str) -> Iterator[Stop]:
     else:
         yield Stop("Sign in", "tenant:sign-in", is_done=standing.signed_in is not None)
         yield Stop("Plan", "tenant:plan", is_done=standing.plan is not None)
-        yield Stop("Apply", "tenant:progress", is_done=standing.applied)
+        yield Stop("Apply", "tenant:progress", is_done=standing.applied and not standing.to_do)
     yield Stop("Prove", "tenant:proof", is_done=made and standing.proved)
 
 
