@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from django.db import connection
 
+from postroom.core.faults import Fault
+from postroom.mailboxes.models import Credential
 from postroom.tenant import service
+from postroom.tenant.keeping import Keeper
 
-from .conftest import BY, IMPATIENT, Killed, Killer, World
+from .conftest import BY, IMPATIENT, TEN_LINES, Killed, Killer, World
 
 
 @pytest.mark.timeout(600)
@@ -36,3 +43,52 @@ def nothing_twice(world: World, number: int) -> None:
     plan = world.show().plan
     assert plan.nothing_to_do, (number, plan.to_data())
     assert plan.findings == (), number
+
+
+def test_a_certificate_that_was_made_and_not_uploaded_is_uploaded(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not a second one: its key is in the store already."""
+    text = f"{TEN_LINES}credential: certificate\n"
+    shown = world.show(text).plan.hash
+    make = Keeper.certificate
+
+    def die(keeper: Keeper, *, fresh: bool) -> None:
+        make(keeper, fresh=fresh)
+        raise Killed
+
+    monkeypatch.setattr(Keeper, "certificate", die)
+    with pytest.raises(Killed):
+        service.apply(shown, BY, patience=IMPATIENT)
+    monkeypatch.setattr(Keeper, "certificate", make)
+    outcome = service.apply(shown, BY, patience=IMPATIENT)
+    assert outcome.passed, outcome.steps
+    assert Credential.objects.count() == len(world.application()["certificates"]) == 1
+    assert world.show(text).plan.nothing_to_do
+
+
+def test_two_at_once_do_not_get_in_each_others_way(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second is told who is at work, and does nothing."""
+    shown = world.show().plan.hash
+    save = Keeper.save_configuration
+
+    def meanwhile(keeper: Keeper, address: str) -> None:
+        with pytest.raises(Fault, match="another apply is at work"):
+            service.apply(shown, BY, patience=IMPATIENT)
+        save(keeper, address)
+
+    monkeypatch.setattr(Keeper, "save_configuration", lambda keeper, address: _in_a_thread(meanwhile, keeper, address))
+    assert service.apply(shown, BY, patience=IMPATIENT).passed
+
+
+def _in_a_thread(what: Callable[[Keeper, str], None], keeper: Keeper, address: str) -> None:
+    """Another event loop needs another thread."""
+    with ThreadPoolExecutor(1) as pool:
+
+        def work() -> None:
+            try:
+                what(keeper, address)
+            finally:
+                connection.close()
+
+        pool.submit(work).result()
