@@ -100,6 +100,7 @@ class Lane:
         self._reload_at = float("-inf")
         self._settle_at = float("-inf")
         self._uncertain = True
+        self._sent_items = settle.SentItems()
         self._settling: asyncio.Task[None] | None = None
         self._idle_since = clock()
 
@@ -431,7 +432,7 @@ class Lane:
         if route is not None:
             why = settle.NOT_THERE
             try:
-                seen = await settle.look(route, sought, await self._depth(sought) if late else settle.GLANCE)
+                seen = await self._sent_items.look(route, sought, await self._depth(sought) if late else settle.GLANCE)
             except Refused as refused:
                 self._cannot_look(refused.answer)
                 return

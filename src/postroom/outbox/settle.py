@@ -67,61 +67,74 @@ def depth(seconds: float, ours: int, per_minute: float | None) -> int:
     return _OTHERS + ours + int(seconds / 60 * (per_minute or _PER_MINUTE))
 
 
-async def look(route: ReadRoute, sought: Sequence[Uncertain], depth: int) -> Look:
-    """Reads the newest copies until all are found or `depth` of them are seen; in a folder too full for that,
-    searches by Message-ID.
+class SentItems:
+    """The folder of sent mail, as far as one lane has looked: each copy is read once."""
 
-    Raises `Refused` when the folder cannot be read.
-    """
-    reader = open_reader(route)
-    try:
-        await reader.open()
-        search = _Search(sought)
-        seen = await search.newest(reader, depth)
-        if not seen.complete:
-            for one in sought:
-                if one.message_id and one.id not in seen.found:
-                    for item in await reader.find(one.message_id):
-                        await search.see(reader, item.uid)
-        return seen
-    finally:
-        await reader.close()
+    def __init__(self) -> None:
+        self._copies: dict[str, _Copy] = {}
 
+    async def look(self, route: ReadRoute, sought: Sequence[Uncertain], depth: int) -> Look:
+        """Looks at the newest copies until all are found or `depth` of them are seen; in a folder too full for that,
+        searches by Message-ID.
 
-class _Search:
-    """What is sought, and what was found and seen so far."""
+        Raises `Refused` when the folder cannot be read.
+        """
+        reader = open_reader(route)
+        try:
+            await reader.open()
+            return await self._look(reader, _Search(sought), depth)
+        finally:
+            await reader.close()
 
-    def __init__(self, sought: Sequence[Uncertain]) -> None:
-        self._by_mark = {str(one.id): one.id for one in sought}
-        self._by_message_id = {one.message_id: one.id for one in sought if one.message_id}
-        self._found: dict[int, str] = {}
-        self._seen: set[str] = set()
-
-    async def see(self, reader: Reader, uid: str) -> None:
-        """Reads one copy, once."""
-        if uid in self._seen:
-            return
-        self._seen.add(uid)
-        copy = Message(await reader.fetch(uid))
-        one = self._whose(copy)
-        if one is not None:
-            self._found.setdefault(one, copy.message_id)
-
-    async def newest(self, reader: Reader, depth: int) -> Look:
+    async def _look(self, reader: Reader, search: _Search, depth: int) -> Look:
         size = GLANCE
-        while len(self._found) < len(self._by_mark):
-            items = await reader.newest(size)
+        while search.left:
+            items = await reader.newest(min(size, _LONGEST_LOOK))
             for item in items:
-                await self.see(reader, item.uid)
+                search.see(await self._copy(reader, item.uid))
             if len(items) < size or size >= depth:
                 break
             if size >= _LONGEST_LOOK:
-                return Look(self._found, False)
-            size = min(size * 4, max(depth, size + 1), _LONGEST_LOOK)
-        return Look(self._found, True)
+                for message_id in search.left:
+                    for item in await reader.find(message_id):
+                        search.see(await self._copy(reader, item.uid))
+                return Look(search.found, complete=False)
+            size = min(size * 4, max(depth, size + 1))
+        return Look(search.found, complete=True)
 
-    def _whose(self, copy: Message) -> int | None:
-        mark = copy.header(PASSED.decode())
-        if mark:
-            return self._by_mark.get(mark)
-        return self._by_message_id.get(copy.header(_ORIGINAL) or copy.message_id)
+    async def _copy(self, reader: Reader, uid: str) -> _Copy:
+        if uid not in self._copies:
+            if len(self._copies) > 2 * _LONGEST_LOOK:
+                self._copies.clear()
+            message = Message(await reader.fetch(uid))
+            original = message.header(_ORIGINAL) or message.message_id
+            self._copies[uid] = _Copy(message.header(PASSED.decode()), original, message.message_id)
+        return self._copies[uid]
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """What tells whose copy it is."""
+
+    mark: str
+    original_id: str
+    message_id: str
+
+
+class _Search:
+    """What is sought, and what was found so far."""
+
+    def __init__(self, sought: Sequence[Uncertain]) -> None:
+        self._by_mark = {str(one.id): one for one in sought}
+        self._by_message_id = {one.message_id: one for one in sought if one.message_id}
+        self.found: dict[int, str] = {}
+
+    @property
+    def left(self) -> list[str]:
+        """Message-IDs of those not found."""
+        return [one.message_id for one in self._by_mark.values() if one.id not in self.found]
+
+    def see(self, copy: _Copy) -> None:
+        one = self._by_mark.get(copy.mark) if copy.mark else self._by_message_id.get(copy.original_id)
+        if one is not None:
+            self.found.setdefault(one.id, copy.message_id)

@@ -27,6 +27,7 @@ class MailRoom:
     lab: RunningLab
     postroom: Postroom
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    mailboxes: list[int] = field(default_factory=list)
 
     @property
     def address(self) -> str:
@@ -93,7 +94,7 @@ class MailRoom:
         deadline = time.monotonic() + seconds
         while not done(stats := self.stats()):
             assert time.monotonic() < deadline, f"{json.dumps(stats)}\n{self.log[-3000:]}"
-            time.sleep(0.2)
+            time.sleep(1.0)  # each look is a process of its own
         return stats
 
     @property

@@ -31,7 +31,7 @@ _FAULTS: tuple[tuple[str, dict[str, object]], ...] = (
 )
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_nothing_accepted_is_lost(mail_room: MailRoom, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     chance = random.Random(4)
     log = tmp_path / "accepted"
@@ -40,7 +40,7 @@ def test_nothing_accepted_is_lost(mail_room: MailRoom, tmp_path: Path, capsys: p
     mail_room.lab.control("DELETE", "/faults")
     while len(mail_room.workers) < 2:
         mail_room.start_worker()
-    stats = mail_room.until(lambda counts: not counts["open"], 240)
+    stats = mail_room.until(lambda counts: not counts["open"], 900)
     accepted = {int(line) for line in log.read_text().split()}
     arrived = Counter(int(recipient[1:].partition("@")[0]) for recipient in mail_room.gone())
     lost = accepted - arrived.keys()

@@ -16,9 +16,7 @@ TO = ("ada@example.com", "bob@example.com")
 
 
 def judged(result: SendResult, *, attempts: int = 1, own_sender: bool = True) -> Judgement:
-    return judge(
-        result, TO, explain, attempts=attempts, priority=Priority.NORMAL, own_sender=own_sender, jitter=0.5
-    )
+    return judge(result, TO, explain, attempts=attempts, priority=Priority.NORMAL, own_sender=own_sender, jitter=0.5)
 
 
 def smtp(code: str, text: str, step: Step = Step.DATA) -> Answer:
