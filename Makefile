@@ -25,7 +25,7 @@ format: $(VENV)/.dev-ready
 
 docs-shots: $(VENV)/.dev-ready $(VENV)/.peers-ready  ## the pictures in docs/images, as the browser tests see the pages
 	mkdir -p docs/images
-	DOCS_SHOTS=docs/images $(BIN)/python -m pytest -q tests/browser/test_tenant_wizard.py
+	DOCS_SHOTS=docs/images $(BIN)/python -m pytest -q tests/browser/test_tenant_wizard.py tests/browser/test_tenant_reach.py
 
 lock: $(VENV)/.dev-ready       ## pins with hashes; they name no registry
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
