@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from postroom.bridge import service
 from postroom.bridge.connection import Connection
 from postroom.bridge.desk import Asked, Desk
+from postroom.bridge.dialogue import Dialogue
 from postroom.bridge.guard import Guard
 from postroom.bridge.rules import warnings
 from postroom.bridge.service import ListenerRow
@@ -60,7 +61,7 @@ async def open_port(terms: Terms, asked: Asked, guard: Guard, *, share: bool = F
     data, connections = terms.data, set[Connection]()
     implicit = terms.tls if data.mode == Mode.TLS else None
     server = await asyncio.get_running_loop().create_server(
-        lambda: Connection(terms, asked, guard, connections),
+        lambda: Dialogue(terms, asked, guard, connections),
         data.address,
         data.port,
         ssl=implicit,

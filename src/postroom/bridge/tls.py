@@ -6,6 +6,7 @@ import datetime
 import ipaddress
 import os
 import ssl
+import warnings
 from pathlib import Path
 
 from cryptography import x509
@@ -36,7 +37,10 @@ def server_context(data: ListenerData, hostname: str, folder: Path) -> ssl.SSLCo
         )
     certificate = Path(data.certificate) if data.certificate else own_certificate(folder, hostname)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = _VERSIONS[data.tls_minimum]
+    with warnings.catch_warnings():
+        # Python calls the old versions deprecated; the console says it louder.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = _VERSIONS[data.tls_minimum]
     if data.tls_minimum in ("1.0", "1.1"):
         # OpenSSL 3 keeps the old versions behind its lowest security level (SSL_CTX_set_security_level(3)).
         context.set_ciphers("DEFAULT:@SECLEVEL=0")

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import smtplib
+import socket
 import ssl
+import time
 from base64 import b64encode
+from pathlib import Path
 
 import pytest
 
+from postroom.bridge.desk import SignedIn
+from postroom.bridge.guard import Guard
+from postroom.bridge.listening import open_port
+from postroom.bridge.terms import Terms
+from postroom.bridge.tls import own_certificate, server_context
 from postroom.bridge.values import ListenerData, Mode, Prompts
+from postroom.core.faults import Fault
 from postroom.outbox.values import Why
 
 from .conftest import LOOPBACK, NAME, SECRET, Backroom, Opener, plain, refusing, talking
@@ -389,3 +399,85 @@ async def test_graceful_end(door: Opener, backroom: Backroom) -> None:
         await closing
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", number)
+
+
+async def test_a_named_proxy_must_say_for_whom_it_speaks(door: Opener) -> None:
+    async with talking(await door(plain(proxies=LOOPBACK))) as wire:
+        await wire.send(b"EHLO me\r\n")
+        assert await wire.closed()
+
+
+async def test_the_database_goes_away_between_messages(door: Opener, backroom: Backroom) -> None:
+    """Looking the app up anew fails: the program is told to come again, nothing is taken in its name."""
+    async with talking(await door(plain())) as wire:
+        await wire.hear()
+        await wire.sign_in()
+
+        async def gone(_: object) -> SignedIn:
+            raise OSError("connection to the database lost")
+
+        backroom.still = gone  # type: ignore[method-assign,assignment]
+        assert (await wire.say("MAIL FROM:<a@contoso.com>")).startswith("451 4.3.0")
+        assert (await wire.say("RCPT TO:<b@x.example>")).startswith("503")
+
+
+async def test_several_processes_share_a_port(backroom: Backroom) -> None:
+    """What each process does with its own loop: all connections are served, whichever ear they reach."""
+    guard = Guard(time.monotonic)
+    first = await open_port(Terms(1, plain(), "door.example"), backroom, guard, share=True)
+    data = plain(port=first.number)
+    with pytest.raises(OSError, match="in use"):
+        await open_port(Terms(1, data, "door.example"), backroom, guard)
+    second = await open_port(Terms(1, data, "door.example"), backroom, guard, share=True)
+    heard = []
+    for _ in range(40):
+        async with talking(first) as wire:
+            heard.append((await wire.hear())[:3])
+    await first.close()
+    async with talking(second) as wire:
+        assert (await wire.hear()).startswith("220")
+    await second.close()
+    assert heard.count("220") == 40
+
+
+@pytest.mark.parametrize(
+    ("oldest", "spoken", "works"),
+    [("1.2", "1.1", False), ("1.2", "1.2", True), ("1.0", "1.0", True), ("1.3", "1.2", False)],
+)
+async def test_oldest_tls(door: Opener, oldest: str, spoken: str, works: bool) -> None:
+    """1.2 unless a listener says otherwise."""
+    port = await door(ListenerData("t", port=0, mode=Mode.TLS, hostname="door.example", tls_minimum=oldest))
+    version = {"1.0": ssl.TLSVersion.TLSv1, "1.1": ssl.TLSVersion.TLSv1_1, "1.2": ssl.TLSVersion.TLSv1_2}[spoken]
+
+    def greeting() -> bytes:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.set_ciphers("DEFAULT:@SECLEVEL=0")
+        context.minimum_version = context.maximum_version = version
+        with (
+            socket.create_connection(("127.0.0.1", port.number), timeout=20) as raw,
+            context.wrap_socket(raw) as connection,
+        ):
+            return connection.recv(3)
+
+    if works:
+        assert await asyncio.to_thread(greeting) == b"220"
+    else:
+        with pytest.raises(ssl.SSLError):
+            await asyncio.to_thread(greeting)
+
+
+def test_a_certificate_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.pem"
+    broken.write_text("nothing")
+    for file in (broken, tmp_path / "missing.pem"):
+        with pytest.raises(Fault, match=re.escape(str(file))):
+            server_context(ListenerData("t", certificate=str(file)), "door.example", tmp_path)
+
+
+def test_a_certificate_made_here_is_kept_and_private(tmp_path: Path) -> None:
+    first = own_certificate(tmp_path / "tls", "door.example").read_bytes()
+    path = own_certificate(tmp_path / "tls", "door.example")
+    assert path.read_bytes() == first
+    assert path.stat().st_mode & 0o077 == 0
+    assert b"PRIVATE" not in path.with_suffix(".crt").read_bytes()
