@@ -38,7 +38,8 @@ from postroom.tenant.wanted import WantedMailbox
 _SIGN_OF_LIFE = timedelta(minutes=5)
 _AT_WORK: set[int] = set()
 """Runs that this very process does."""
-_PROVIDERS = {"imap": "microsoft-365", "pop3": "microsoft-365-pop3", "graph": "microsoft-365"}
+_PROVIDERS = {("smtp", "pop3"): "microsoft-365-pop3", ("graph", "graph"): "microsoft-365-graph"}
+"""How a mailbox sends and reads -> the provider that presets it; all others are the general one's."""
 _INCLUDED = {"Mail.ReadWrite": ("Mail.ReadWrite", "Mail.Read")}
 
 
@@ -278,11 +279,11 @@ class Keeper:
         row = setups.configuration_of(self._setup, address)
         application = self.application()
         data = mailboxes.data_of(row) if row else self._new_mailbox(wanted)
-        reads = read_by(self._wanted)
+        sends, reads = send_by(self._wanted), read_by(self._wanted)
         data = replace(
             data,
-            provider=_PROVIDERS.get(reads, "microsoft-365") if not row else data.provider,
-            send_by=send_by(self._wanted),
+            provider=data.provider if row else _PROVIDERS.get((sends, reads), "microsoft-365"),
+            send_by=sends,
             read_by=reads,
             read_inbox=reads != "none",
             sign_in_by="oauth",

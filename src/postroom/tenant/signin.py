@@ -109,10 +109,13 @@ def is_signed_in(cloud_name: str, tenant: str) -> bool:
 
 def sign_out(cloud_name: str, tenant: str, by: Actor) -> bool:
     """Forgets the sign-in; False when there was none."""
-    gone, _ = SignIn.objects.filter(cloud=cloud_name, tenant=tenant.lower()).delete()
-    if gone:
-        audit.record(by, "tenant.signed-out", tenant)
-    return bool(gone)
+    row = SignIn.objects.filter(cloud=cloud_name, tenant=tenant.lower()).first()
+    if row is None:
+        return False
+    # Kept under the tenant's id and under the name that was typed: both go.
+    SignIn.objects.filter(cloud=cloud_name, kind=row.kind, name=row.name).delete()
+    audit.record(by, "tenant.signed-out", tenant)
+    return True
 
 
 def cloud_of(name: str) -> Cloud:

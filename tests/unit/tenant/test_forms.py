@@ -92,3 +92,23 @@ def test_what_was_pasted_is_never_shown_again() -> None:
     assert form.as_answer() == "secret: planted-secret"
     assert "planted" not in str(form)
     assert "not-an-id" in str(form)
+
+
+def test_a_refused_block_is_shown_at_its_fields_without_the_secret() -> None:
+    block = (
+        "tenant: 0f3bc2ad-51c5-4b64-9d5b-61b1d9b0a001  # Directory (tenant) ID\nclient_id: planted-in-the-wrong-place\n"
+        '"service_principal_id": "0f3bc2ad-51c5-4b64-9d5b-61b1d9b0a004",\nsecret: planted\nsecret_expires: 2027-05-31\n'
+    )
+    form = AnswerForm({"text": block})
+    assert form.is_valid()
+    form.spread()
+    shown = {field.name: field.value() for field in form if field.name != "text"}
+    assert shown == {
+        "tenant": "0f3bc2ad-51c5-4b64-9d5b-61b1d9b0a001",
+        "client_id": "",
+        "application_object_id": "",
+        "service_principal_id": "0f3bc2ad-51c5-4b64-9d5b-61b1d9b0a004",
+        "secret": None,
+        "secret_expires": "2027-05-31",
+    }
+    assert "planted" not in str(form)
