@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import time
 from typing import Any
@@ -31,8 +30,8 @@ def hand_in(room: MailRoom, count: int, first: int = 0, box: int = 0) -> None:
 
 
 def newest(room: MailRoom) -> dict[str, Any]:
-    (line,) = room.postroom.cli("outbox", "list", "--limit", "1")
-    return dict(room.postroom.cli("outbox", "show", str(line["id"])))
+    ((number,),) = room.rows("SELECT max(id) FROM outbox_message")
+    return dict(room.postroom.cli("outbox", "show", str(number)))
 
 
 def lane(room: MailRoom, name: str = "Letters") -> dict[str, Any]:
@@ -40,11 +39,13 @@ def lane(room: MailRoom, name: str = "Letters") -> dict[str, Any]:
 
 
 def until_lane(room: MailRoom, state: str) -> dict[str, Any]:
-    deadline = time.monotonic() + 60
-    while (found := lane(room))["state"] != state:
-        assert time.monotonic() < deadline, f"{json.dumps(found)}\n{room.log[-2000:]}"
-        time.sleep(0.5)
-    return found
+    """Waits until the lane of Letters is in this state; returns it as the command shows it."""
+    deadline = time.monotonic() + 120
+    query = f"SELECT state FROM outbox_lane WHERE mailbox_id = {room.mailboxes[0]}"
+    while (found := room.rows(query)) != [(state,)]:
+        assert time.monotonic() < deadline, f"{found}\n{room.log[-2000:]}"
+        time.sleep(0.2)
+    return lane(room)
 
 
 @pytest.mark.timeout(300)
