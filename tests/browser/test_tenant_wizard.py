@@ -216,7 +216,9 @@ def test_somebody_else_has_the_rights(admin: Page, lab: RunningLab, console: Con
     }
     mixed_up = ids | {"service_principal_id": made["id"], "secret": secret, "secret_expires": "2099-01-31"}
     paste(admin, mixed_up)
-    expect(admin.get_by_label("Object ID of the Enterprise application")).to_have_attribute("aria-invalid", "true")
+    wrong = admin.get_by_label("Object ID of the Enterprise application")
+    expect(wrong).to_have_attribute("aria-invalid", "true")
+    expect(wrong).to_have_value(made["id"])
     expect(admin.get_by_role("main")).to_contain_text("App registration")
     assert secret not in admin.content()
     paste(admin, mixed_up | ids)
@@ -288,6 +290,9 @@ def test_drift_is_shown_mended_rotated_and_all_taken_away(admin: Page, lab: Runn
     admin.get_by_role("button", name="Take it away").click()
     expect(admin.get_by_text("What this set-up made is gone")).to_be_visible(timeout=LONG)
     assert not any(one["name"] == "Drifting" for one in lab.control("GET", "/applications"))
+    admin.goto(root)
+    expect(admin.locator("#health")).to_have_text("not set up")
+    assert marks(admin) == {"not looked at yet"}
 
 
 def test_an_apply_that_was_stopped_is_taken_up_again(

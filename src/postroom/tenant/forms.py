@@ -315,6 +315,17 @@ class AnswerForm(forms.Form):
         given = dict(self.cleaned_data)
         return given.pop("text").strip() or json.dumps({key: value for key, value in given.items() if value})
 
+    def spread(self) -> None:
+        """Shows what the block says at its fields; of a value only what looks like an id or a day, as any other could
+        be the secret."""
+        if not self.cleaned_data["text"].strip():
+            return
+        data = {key: self.data.get(key, "") for key in self.fields}
+        for key in ("tenant", "client_id", "application_object_id", "service_principal_id", "secret_expires"):
+            found = re.search(rf"\b{key}\b\W*?([0-9a-fA-F-]{{36}}|\d{{4}}-\d\d-\d\d)\b", self.cleaned_data["text"])
+            data[key] = found[1] if found else ""
+        self.data = data
+
 
 class ProofForm(forms.Form):
     use_required_attribute = False

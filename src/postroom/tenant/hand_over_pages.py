@@ -37,6 +37,7 @@ def hand_over(request: HttpRequest, setup_id: int) -> HttpResponse:
             done = importing.take(setup, form.as_answer(), actor_of(request))
         except Fault as fault:
             show_faults(form, fault)
+            form.spread()
             setup = wizard.get(setup_id)  # as it is kept, without what was refused
         else:
             messages.success(request, f"Taken. Configured: {', '.join(done.mailboxes)}. Now prove that it works.")

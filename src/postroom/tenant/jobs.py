@@ -164,12 +164,12 @@ def _verify(setup: Setup, by: Actor, book: _Book, arguments: Mapping[str, Any]) 
 
 def _rotate(setup: Setup, by: Actor, book: _Book, arguments: Mapping[str, Any]) -> tuple[bool, Json]:
     done = rotate.rotate(setup, by, listen=book.step, remove_now=arguments["remove_now"])
-    dates = {"ends_at": done.ends_at, "remove_after": done.remove_after}
     return True, {
         "new": done.new,
         "old": list(done.old),
         "removed": list(done.removed),
-        **{name: value.isoformat() if value else "" for name, value in dates.items()},
+        "ends_at": f"{done.ends_at:%Y-%m-%d}" if done.ends_at else "",
+        "remove_after": f"{done.remove_after:%Y-%m-%d %H:%M} UTC" if done.remove_after else "",
     }
 
 

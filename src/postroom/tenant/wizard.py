@@ -12,7 +12,7 @@ from postroom.accounts.audit import Actor
 from postroom.core.faults import Fault, Invalid, NotFound
 from postroom.mailboxes import applications
 from postroom.mailboxes.credentials import CredentialView
-from postroom.tenant import jobs, rotate, setups
+from postroom.tenant import jobs, remove, rotate, setups
 from postroom.tenant.models import Job, Run, Setup, SignIn
 from postroom.tenant.picture import Picture, picture
 from postroom.tenant.rotate import Expiring
@@ -200,14 +200,14 @@ def rows() -> list[Row]:
 def stand(setup: Setup) -> Standing:
     """Where the set-up stands."""
     wanted = setups.wanted_of(setup)
-    look, apply_job, verify_job = (jobs.latest(setup, verb) for verb in ("look", "apply", "verify"))
+    run = Run.objects.filter(plan__setup=setup).select_related("plan").first()
+    look, apply_job, verify_job = (_since_removal(jobs.latest(setup, verb), run) for verb in _WIZARD)
+    look = look if _is_current(look, setup) and not _is_overtaken(look, run, apply_job) else None
+    applied = _is_applied(setup, run) or _had_nothing_to_do(look)
     owner = setups.application_of(setup)
     newest = jobs.latest(setup)
     boxes = ((one.address, setups.configuration_of(setup, one.address)) for one in wanted.mailboxes)
     kept = tuple((address, box.pk if box else None) for address, box in boxes)
-    run = Run.objects.filter(plan__setup=setup).select_related("plan").first()
-    look = look if _is_current(look, setup) and not _is_overtaken(look, run, apply_job) else None
-    applied = _is_applied(setup, run) or _had_nothing_to_do(look)
     return Standing(
         setup=setup,
         wanted=wanted,
@@ -251,6 +251,7 @@ def health(standing: Standing) -> Health:
     return Health("not proved", "", "Everything is made; prove that it works.")
 
 
+_WIZARD = ("look", "apply", "verify")
 _WAYS = {"smtp": "SMTP", "graph": "Graph", "imap": "IMAP", "pop3": "POP3"}
 _AT_WORK = {
     "look": "The tenant is being looked at.",
@@ -262,8 +263,8 @@ _AT_WORK = {
 
 
 def forget(setup: Setup, by: Actor) -> None:
-    """Drops a set-up of whose doing nothing is left. Raises `Fault`."""
-    if setup.made.filter(gone_at=None).exists():
+    """Drops a set-up of whose doing nothing is left, or only shared mailboxes, which hold mail. Raises `Fault`."""
+    if remove.preview(setup).going:
         raise Fault(f"{setup.name} still has things that it made", "Remove them first; then it can be deleted")
     audit.record(by, "tenant.deleted", setup.name)
     setup.delete()
@@ -316,7 +317,17 @@ def _is_applied(setup: Setup, run: Run | None) -> bool:
     """Whether the latest run brought about what is wanted now; one that took things away did not."""
     if not setup.client_id or run is None or not run.passed or run.plan.wanted != setup.wanted:
         return False
-    return not any(step["key"].startswith("remove:") for step in run.steps)
+    return not _is_removal(run)
+
+
+def _is_removal(run: Run) -> bool:
+    return any(step["key"].startswith("remove:") for step in run.steps)
+
+
+def _since_removal(job: Job | None, run: Run | None) -> Job | None:
+    """The job, unless what it saw or made was taken away since."""
+    gone = job is not None and run is not None and _is_removal(run) and job.started_at < run.started_at
+    return None if gone else job
 
 
 def _had_nothing_to_do(look: Job | None) -> bool:

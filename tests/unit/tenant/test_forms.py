@@ -108,7 +108,7 @@ def test_a_refused_block_is_shown_at_its_fields_without_the_secret() -> None:
         "client_id": "",
         "application_object_id": "",
         "service_principal_id": "0f3bc2ad-51c5-4b64-9d5b-61b1d9b0a004",
-        "secret": None,
+        "secret": "",
         "secret_expires": "2027-05-31",
     }
     assert "planted" not in str(form)
