@@ -81,3 +81,13 @@ def test_an_existing_application_and_user_mailbox_are_adopted(world: World) -> N
     proved = world.verify(text)
     assert all(one.passed for one in proved.proofs)
     assert [one.role for one in proved.reach if not one.needed] == ["POP.AccessAsApp"]
+
+
+def test_round_trips_are_few_and_mostly_independent(world: World) -> None:
+    """What a full apply costs; more than this is a step back, of which docs/tenant.md would have to tell."""
+    trips = world.apply().trips
+    assert trips["total"] <= 31, trips
+    assert trips["dependent"] <= 8, trips
+    nothing = world.apply().trips
+    assert nothing["total"] <= 21, nothing
+    assert nothing["dependent"] <= 3, nothing
