@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 # make run ONCE=1: do the main job, print it, leave.
 DEMO   := demo --home .run $(if $(ONCE),--once)
 
-.PHONY: run test check format lock docs-shots clean
+.PHONY: run test check bench format lock docs-shots clean
 
 run: $(VENV)/.run-ready        ## a lab tenant and Postroom, set up, proved, with a console to open
 	$(BIN)/postroom $(DEMO)
@@ -18,6 +18,10 @@ check: $(VENV)/.dev-ready      ## ruff, mypy strict, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev-ready      ## beside Postfix and emailproxy, in one run; QUICK=1 and ONLY=relay,growth for less
+	bench/install-peers $(VENV)/emailproxy
+	PYTHONPATH=.:tests $(BIN)/python -m bench
 
 format: $(VENV)/.dev-ready
 	$(BIN)/ruff check --fix .
