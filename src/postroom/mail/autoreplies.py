@@ -33,7 +33,7 @@ _ROBOTS = re.compile(
 )
 _AWAY = re.compile(
     r"out of (?:the )?office|away from (?:the |my )?office|on (?:annual |parental |sick )?leave\b|on vacation"
-    r"|abwesen|nicht im (?:büro|haus)|urlaub|absen(?:ce|t)\b|en congés?|fuera de (?:la )?oficina|ausencia|vacaciones"
+    r"|abwesen|nicht im (?:büro|haus)|urlaub|absen(?:ce|te?)\b|en congés?|fuera de (?:la )?oficina|ausencia|vacaciones"
     r"|fora do escritório|ausência|férias|fuori (?:sede|ufficio)|assenza|ferie|afwezig|niet op kantoor|不在|休暇|外出"
     r"|خارج المكتب|poza biurem|mimo kancelář|вне офиса|отпуск|外出|休假|부재중|frånvaro|fravær|ofis d.ş.nda",
     re.IGNORECASE,

@@ -6,6 +6,7 @@ import re
 
 GONE = re.compile(
     r"user unknown|unknown (?:user|recipient|local)|no such (?:user|mailbox|recipient|person)|does ?n[o']t exist"
+    r"|does ?n[o']t have an? .{1,40}account"
     r"|not found|account (?:that you tried|is disabled|has been disabled|inactive)|invalid (?:recipient|mailbox|user)"
     r"|no mailbox|mailbox unavailable|recipient (?:address )?rejected: (?:undeliverable|access denied|unknown)"
     r"|recipientnotfound|unrouteable address|address rejected|couldn't be found|wasn't found|not listed in"

@@ -7,6 +7,7 @@ habits of some twenty servers. Status codes are those of RFC 3463. Hostile input
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from email import message_from_bytes
@@ -136,17 +137,18 @@ def _blocks(tree: Part) -> Iterator[Part]:
     for part in _walk(tree):
         if part.get_content_type() not in {"message/delivery-status", "message/global-delivery-status"}:
             continue
-        if part.is_multipart():
-            children: Any = part.get_payload()
-            yield from children
+        children: Any = part.get_payload() if part.is_multipart() else []
+        if str(part.get("Content-Transfer-Encoding", "")).strip().lower() == "base64":
+            yield from _encoded_blocks("".join(str(child.get_payload()) for child in children))
         else:
-            yield from _blocks_of_text(_text(part))
+            yield from children
 
 
-def _blocks_of_text(text: str) -> Iterator[Part]:
-    """For a part that was encoded, against RFC 3464 section 2.1, and so was not parsed."""
-    for block in re.split(r"\r?\n[ \t]*\r?\n", text[:_MOST]):
-        yield message_from_bytes(block.encode("utf-8", "replace"), policy=compat32)
+def _encoded_blocks(text: str) -> Iterator[Part]:
+    """Some gateways encode the part, against RFC 3464 section 2.1; the parser then takes the code for blocks."""
+    plain = b64decode(text[:_MOST].encode("ascii", "ignore"))
+    for block in re.split(rb"\r?\n[ \t]*\r?\n", plain):
+        yield message_from_bytes(block, policy=compat32)
 
 
 def _recipient(block: Part) -> str:
@@ -228,12 +230,19 @@ def _spoken_of(message: Message, text: str) -> tuple[str, ...]:
 
 
 def _near(recipient: str, text: str) -> str:
-    """The words on the line of the address and the two after it."""
+    """The words on the line of the address and those that follow, up to another address or the returned message."""
     lines = text.splitlines()
     for at, line in enumerate(lines):
         if recipient in line.lower() and not re.match(r"[> \t]*(?:to|cc|delivered-to):", line, re.IGNORECASE):
-            return _one_line(" ".join(lines[at : at + 4]))
+            near = lines[at : at + 6]
+            end = next((n for n, other in enumerate(near) if n and _of_another(other, recipient)), len(near))
+            return _one_line(" ".join(near[:end]))
     return ""
+
+
+def _of_another(line: str, recipient: str) -> bool:
+    addresses = [found.lower() for found in _ADDRESS.findall(line)]
+    return line.startswith("---") or bool(addresses and recipient not in addresses)
 
 
 def _text(part: Part) -> str:

@@ -1,7 +1,11 @@
 """The words of an HTML message as lines, less what mail programs mark as quoted or as a signature.
 
 Each program wraps the message that it answers in an element of its own; these marks are surer than any words.
-Hidden text is left out, as the person who sent the message did not see it either. Never raises.
+Hidden text is left out, as the person who sent the message did not see it either.
+
+nh3 reads the HTML first, as browsers do, and writes it anew: what comes out is well-formed, which `html.parser` needs
+to be quick. Elements in thousands of others cost any HTML5 parser the square of their number, and are not read at all.
+Never raises.
 """
 
 from __future__ import annotations
@@ -10,12 +14,22 @@ import re
 from dataclasses import dataclass
 from html.parser import HTMLParser
 
+import nh3
+
 _BLOCKS = re.compile(
     r"address|article|blockquote|center|d[dlt]|div|fieldset|footer|form|h[1-6r]|header|li|main|[ou]l|p|pre|section"
     r"|table|tr"
 )
-_VOID = re.compile(r"area|base|br|col|embed|hr|img|input|link|meta|source|track|wbr")
-_UNSEEN = re.compile(r"head|script|style|title|template|noscript|object|svg")
+_VOID = re.compile(r"br|col|hr|img|wbr")
+_KEPT = nh3.ALLOWED_TAGS | {"font", "form", "fieldset", "footer", "section", "main", "address", "tt", "big", "label"}
+_MARKS = {"class", "id", "style", "hidden", "data-marker"}
+_UNSEEN = {"script", "style", "title", "head", "template", "noscript", "object", "svg"}
+_TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9]*)")
+# Of these, HTML lets the end tag be left out, or there is none.
+_ENDLESS = re.compile(
+    r"area|base|br|col|dd|dt|embed|hr|img|input|li|link|meta|option|p|source|t[dhr]|wbr", re.IGNORECASE
+)
+_DEEPEST = 500
 # The element holds the quoted message, or the program's own signature.
 _QUOTE_CLASSES = re.compile(
     r"(?:^|\s)(?:gmail_quote|gmail_quote_container|gmail_extra|yahoo_quoted|moz-cite-prefix|moz-forward-container"
@@ -52,13 +66,32 @@ class Words:
 
 def words(html: str) -> Words:
     """What the person wrote, as far as marks tell; `replies` looks at the lines after this."""
+    html = html[:_MOST]
+    if _too_deep(html):
+        return Words("", quoted=True)
     reader = _Reading()
-    try:
-        reader.feed(html[:_MOST])
-        reader.close()
-    except (ValueError, AssertionError, RecursionError):  # what html.parser raises on broken declarations
-        reader.quoted = True
+    reader.feed(
+        nh3.clean(
+            html,
+            tags=_KEPT - _UNSEEN,
+            clean_content_tags=_UNSEEN,
+            attributes={"*": _MARKS},
+            generic_attribute_prefixes=set(),
+            link_rel=None,
+        )
+    )
+    reader.close()
     return Words(reader.lines(), reader.quoted)
+
+
+def _too_deep(html: str) -> bool:
+    depth = 0
+    for tag in _TAG.finditer(html):
+        if not _ENDLESS.fullmatch(tag.group(2)):
+            depth = max(depth - 1, 0) if tag.group(1) else depth + 1
+        if depth > _DEEPEST:
+            return True
+    return False
 
 
 class _Reading(HTMLParser):
@@ -113,12 +146,7 @@ class _Reading(HTMLParser):
         if tag == "blockquote" or _QUOTE_CLASSES.search(names):
             self.quoted = True
             return True
-        return (
-            bool(_UNSEEN.fullmatch(tag))
-            or "hidden" in given
-            or bool(_SIGNATURE.search(names))
-            or bool(_HIDDEN.search(given.get("style", "")))
-        )
+        return "hidden" in given or bool(_SIGNATURE.search(names)) or bool(_HIDDEN.search(given.get("style", "")))
 
 
 def _begins_quote(given: dict[str, str]) -> bool:

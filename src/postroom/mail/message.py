@@ -132,15 +132,18 @@ class Message:
         )
 
     def _first(self, content_type: str) -> str:
-        for part in self._leaves():
+        # What an attached message says, the sender of this one did not.
+        for part in self._leaves(into_messages=False):
             if _content_type(part) == content_type and not _is_attached(part):
                 return _text(part)
         return ""
 
-    def _leaves(self) -> Iterator[_Parsed]:
+    def _leaves(self, *, into_messages: bool = True) -> Iterator[_Parsed]:
         waiting: list[_Parsed] = [self._tree]
         while waiting:
             part = waiting.pop()
+            if part.is_multipart() and not into_messages and _content_type(part).startswith("message/"):
+                continue
             if part.is_multipart():
                 children: Any = part.get_payload()
                 waiting.extend(reversed(children))

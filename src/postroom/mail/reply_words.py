@@ -10,7 +10,8 @@ import re
 
 # Gmail, Apple Mail, Thunderbird, Yahoo: the line above a quoted message ends in a colon and says that somebody wrote.
 SAID = re.compile(
-    r"\bwrote\b|\b(?:ge)?schrieb|\ba écrit\b|\bescribi[óo]\b|\bescreveu\b|\bha scritto\b|\bschreef\b|\bgeschreven\b|のメール|さんは書きました"
+    r"\bwrote\b|\b(?:ge)?schrieb|\ba écrit\b|\bescribi[óo]\b|\bescreveu\b|\bha scritto\b|\bschreef\b|\bgeschreven\b"
+    r"|のメール|さんは書きました"
     r"|كتب|كتابة ما يلي|\bskrev\b|\bpisze\b|\bnapisał|\bnapsal|написал|写道|작성",
     re.IGNORECASE,
 )
@@ -18,7 +19,7 @@ SAID = re.compile(
 SAID_BEGINS = re.compile(
     r"(?:On|Am|Le|El|En|Em|A|Às|No dia|Il|Op|Den|W dniu|Dne|في|بتاريخ|\d{4}[年/-])(?:\b|:|(?<=[年/-]))"
 )
-DATED = re.compile(r"\d{4}\s?[年/-]\s?\d{1,2}\s?[月/-]\s?\d{1,2}.{2,300}[<@\u6a23]")
+DATED = re.compile(r"\d{4}\s?[年/-]\s?\d{1,2}\s?[月/-]\s?\d{1,2}.{2,300}[<@様]")
 # The block of header lines that Outlook puts above the message it answers. First the words for From.
 _SENDER = "From|Von|De|Da|Van|差出人|送信者|من|Från|Fra|Od|От|发件人|보낸 사람|Kimden|Expéditeur|Remitente|Mittente"
 _OTHERS = (

@@ -47,7 +47,7 @@ class Treatment(StrEnum):
 
     DECIDE = "decide"
     ASK = "ask"
-    """Answer with what to write; the question stays open. Mind that two programs may ask each other for ever."""
+    """Answer with what to write; the question stays open. Ask a few times at most: a robot may be unmarked."""
     TELL = "tell"
     """Answer with the reason; there is nothing more to do by mail."""
     QUARANTINE = "quarantine"
