@@ -91,8 +91,8 @@ def _told(
         ["", "sessions", "messages/s", "against Postfix", "CPU s per 1,000"],
         raw={f"{name}, {way}": values for (name, way), values in rates.items()},
         notes=[
-            "`smtp-source`, 5 KB messages, 20 sessions; the median of the rounds, the ratio from each round's pair. Both "
-            "sync every message to disk before they answer. Postfix only queues (`HOLD`), on its process limit of 100."
+            "`smtp-source`, 5 KB messages, 20 sessions; the median of the rounds, the ratio from each round's pair. "
+            "Both sync every message to disk before they answer. Postfix only queues (`HOLD`), in up to 100 processes."
         ],
     )
     for index, name in enumerate(targets):

@@ -51,12 +51,15 @@ async def run(order: Order) -> dict[str, Any]:
         handed_in[subject] = time.monotonic()
         await accept.accept_async(submission)
         await asyncio.sleep(order.each)
-    memory = int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
-    said = {"handed_in": handed_in, "lanes": worker.lanes, "memory": memory}
+    said = {"handed_in": handed_in, "lanes": worker.lanes, "memory": _memory()}
     await asyncio.sleep(2)
     worker.stop()
     await working
     return said
+
+
+def _memory() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
 
 
 def _urgent(mailbox: int, address: str, subject: str) -> Any:

@@ -104,7 +104,7 @@ def _listens(program: Program, port: int) -> bool:
             inodes.add(f"socket:[{words[9]}]")
     files = Path(f"/proc/{program.process.pid}/fd")
     try:
-        return any(os.readlink(file) in inodes for file in files.iterdir())
+        return any(str(file.readlink()) in inodes for file in files.iterdir())
     except OSError:
         return False
 
@@ -149,7 +149,7 @@ def run_module(module: str, order: Any, environment: dict[str, str] | None = Non
 
 @contextmanager
 def stage() -> Iterator[Stage]:
-    """A lab with its limits off, the sink, and an empty PostgreSQL. Everything lies on disk, under /var/tmp, and goes away at the end."""
+    """A lab with its limits off, the sink, and an empty PostgreSQL. All lies on disk, and goes away at the end."""
     with tempfile.TemporaryDirectory(prefix="postroom-bench-", dir="/var/tmp", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o755)  # Postfix's own user has to pass

@@ -39,8 +39,8 @@ def run(stage: Stage, scale: Scale, say: Say) -> Measured:
         p99 < 1 and not lost,
     )
     notes = [
-        f"Each mailbox may send {_PER_MINUTE} messages a minute; all of them have bulk waiting, so the process is asked for "
-        f"{count * _PER_MINUTE / 60:,.0f} messages/s. SQLite, one process."
+        f"Each mailbox may send {_PER_MINUTE} messages a minute; all of them have bulk waiting, so the process is "
+        f"asked for {count * _PER_MINUTE / 60:,.0f} messages/s. SQLite, one process."
     ]
     return Measured("Lanes", ["", ""], rows, [aim], notes, {"seconds": took, "memory_each_kb": each})
 

@@ -40,8 +40,8 @@ def sentence(machine: dict[str, Any]) -> str:
     """For the head of a table."""
     return (
         f"{machine['date']}, commit {machine['commit']}; {machine['processor']}, {machine['cores']} cores, "
-        f"{machine['memory_gb']} GB, Linux {machine['kernel']}, fsync {machine['fsync_ms']:.2f} ms, load before the run "
-        f"{machine['load_before']}; Python {machine['python']}, SQLite {machine['sqlite']}, "
+        f"{machine['memory_gb']} GB, Linux {machine['kernel']}, fsync {machine['fsync_ms']:.2f} ms, load before "
+        f"the run {machine['load_before']}; Python {machine['python']}, SQLite {machine['sqlite']}, "
         f"PostgreSQL {machine['postgresql']}, Postfix {machine['postfix']}."
     )
 

@@ -24,8 +24,8 @@ def run(stage: Stage, scale: Scale, say: Say) -> Measured:
         ["workers", "messages/s", "against 1 worker"],
         [[str(workers), f"{median(found):,.0f}", f"{median(found) / base:.2f}"] for workers, found in rates.items()],
         notes=[
-            f"{_MAILBOXES} mailboxes, 4 connections each, to the sink; a process each, with database, sink and all workers on "
-            "the cores of this machine. From the 5th to the 95th hundredth of the arrivals."
+            f"{_MAILBOXES} mailboxes, 4 connections each, to the sink; a process each, with database, sink and all "
+            "workers on the cores of this machine. From the 5th to the 95th hundredth of the arrivals."
         ],
         raw={str(workers): found for workers, found in rates.items()},
     )

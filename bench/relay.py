@@ -90,10 +90,10 @@ def _told(readings: Mapping[tuple[str, str], Reading]) -> Measured:
         ["", "program's sessions", "messages/s", "against emailproxy", "CPU s per 1,000", "failed"],
         raw={f"{name}, {way}": vars(reading) for (name, way), reading in readings.items()},
         notes=[
-            "20 sessions, 5 KB messages, to one sink with STARTTLS and XOAUTH2, limits off; timed until the last message "
-            "has arrived there. Kept connections have signed in before the clock starts; the CPU time includes it.",
-            "emailproxy passes through: it keeps nothing, so the program hears the server's own answer; each sign-in costs "
-            "it a key derivation (PBKDF2, 1.2 million rounds). Postfix and Postroom have the message on disk first.",
+            "20 sessions, 5 KB messages, to one sink with STARTTLS and XOAUTH2, limits off; timed until the last "
+            "message has arrived there. Kept connections have signed in before; the CPU time includes it.",
+            "emailproxy passes through: it keeps nothing, so the program hears the server's own answer; each sign-in "
+            "costs it a key derivation (PBKDF2, 1.2 million rounds). Postfix and Postroom keep the message first.",
             "Postfix signs in with AUTH PLAIN, the token being the password, and its programs need no sign-in.",
         ],
     )
