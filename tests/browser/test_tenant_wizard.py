@@ -51,6 +51,7 @@ def shot(page: Page, name: str, width: int = 1200) -> None:
     page.set_viewport_size({"width": width, "height": 700})
     height = page.evaluate("document.documentElement.scrollHeight")
     page.set_viewport_size({"width": width, "height": min(int(height), 1500)})
+    page.evaluate("scrollTo(0, 0)")
     page.screenshot(path=Path(_SHOTS, f"{name}.png"), animations="disabled")
     page.set_viewport_size({"width": 1280, "height": 720})
 

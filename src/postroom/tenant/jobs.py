@@ -6,8 +6,6 @@ Nothing is lost with the process that does one: what it has done is in the table
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import threading
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -21,7 +19,7 @@ from postroom.core.faults import Fault
 from postroom.mailboxes.stages import Stage
 from postroom.microsoft.answers import Refused
 from postroom.microsoft.errors import explain
-from postroom.tenant import remove, rotate, service, setups, verify
+from postroom.tenant import remove, rotate, service, setups, verify, workers
 from postroom.tenant.models import Job, Run, Setup
 from postroom.tenant.progress import Progress
 
@@ -86,7 +84,7 @@ def start(setup: Setup, verb: str, by: Actor, arguments: Mapping[str, Any] | Non
         if running is not None and running.finished_at is None:
             return running
         job = Job.objects.create(
-            setup=setup, verb=verb, by=by.name, worker=_worker(), steps=_steps_of_plan(given.get("hash", ""))
+            setup=setup, verb=verb, by=by.name, worker=workers.name(), steps=_steps_of_plan(given.get("hash", ""))
         )
     _AT_WORK.add(job.pk)
     thread = threading.Thread(target=_do, args=(job, work, by, given), name=f"tenant-{verb}-{job.pk}", daemon=True)
@@ -98,7 +96,9 @@ def latest(setup: Setup, *verbs: str) -> Job | None:
     """The newest job of the set-up, running or done, of one of these verbs (of any when none is named)."""
     rows = Job.objects.filter(setup=setup, **({"verb__in": verbs} if verbs else {}))
     job = rows.first()
-    if job is not None and job.finished_at is None and not _lives(job):
+    if job is None or job.finished_at is not None:
+        return job
+    if not workers.lives(job.worker, job.touched_at, _SIGN_OF_LIFE, here=job.pk in _AT_WORK):
         fault = {"message": "Postroom was stopped while this was at work", "fix": "Go on: it takes up what is left."}
         _finish(job, False, fault=fault)
     return job
@@ -185,23 +185,3 @@ _VERBS: Mapping[str, Work] = {
     "rotate": _rotate,
     "remove": _remove,
 }
-
-
-def _worker() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def _lives(job: Job) -> bool:
-    """Whether the process that does it is still there. The number of a process may be given anew, and that of another
-    machine says nothing here: so the last sign of life counts too."""
-    if job.worker == _worker():
-        return job.pk in _AT_WORK
-    host, _, pid = job.worker.rpartition(":")
-    if host == socket.gethostname() and os.name == "posix":
-        try:
-            os.kill(int(pid), 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:  # it lives, and belongs to somebody else
-            pass
-    return now() - job.touched_at < _SIGN_OF_LIFE

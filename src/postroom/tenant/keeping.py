@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -22,7 +20,7 @@ from postroom.mailboxes import service as mailboxes
 from postroom.mailboxes.credentials import CredentialView
 from postroom.mailboxes.models import Application
 from postroom.mailboxes.values import MailboxData
-from postroom.tenant import setups
+from postroom.tenant import setups, workers
 from postroom.tenant.deeds import Uploaded
 from postroom.tenant.engine import UNKNOWN_END
 from postroom.tenant.ledger import Entry
@@ -61,7 +59,7 @@ class Keeper:
         with transaction.atomic():
             Setup.objects.select_for_update().get(pk=self._setup.pk)
             for other in Run.objects.filter(plan__setup=self._setup, finished_at=None):
-                if _lives(other):
+                if workers.lives(other.worker, other.touched_at, _SIGN_OF_LIFE, here=other.pk in _AT_WORK):
                     raise Fault(
                         f"another apply is at work on {self._setup.name} ({other.worker})",
                         "Wait for it, or end that process.",
@@ -69,7 +67,7 @@ class Keeper:
             self._run = Run.objects.create(
                 plan=shown,
                 by=self._by.name,
-                worker=_worker(),
+                worker=workers.name(),
                 steps=[
                     {"key": step.key, "title": step.title, "state": "planned", "detail": "", "diagnosis": None}
                     for step in plan.steps
@@ -307,23 +305,3 @@ def _is_over(view: CredentialView) -> bool:
 
 def _is_good(view: CredentialView) -> bool:
     return not _is_over(view) and not view.refused_with
-
-
-def _worker() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def _lives(run: Run) -> bool:
-    """Whether the process that does this run is still there: asked of the system on the same machine, else guessed
-    from its last sign of life."""
-    host, _, pid = run.worker.rpartition(":")
-    if host == socket.gethostname() and os.name == "posix" and pid.isdigit():
-        if int(pid) == os.getpid():
-            return run.pk in _AT_WORK
-        try:
-            os.kill(int(pid), 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            pass
-    return now() - run.touched_at < _SIGN_OF_LIFE
