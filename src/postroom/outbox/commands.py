@@ -206,7 +206,7 @@ def _line(row: Any) -> dict[str, Any]:
     return {
         "id": row.pk,
         "state": row.state,
-        "mailbox": row.mailbox.name,
+        "mailbox": row.mailbox_name,
         "priority": row.priority,
         "sender": row.sender,
         "subject": row.subject,

@@ -82,6 +82,9 @@ class Message(models.Model):
             models.Index(fields=["settled_at"], condition=models.Q(settled_at__isnull=False), name="outbox_settled"),
         ]
 
+    mailbox_name = ""
+    """For people, where the service has filled it in: the mailbox may be gone."""
+
     def __str__(self) -> str:
         return f"{self.id} {self.message_id}"
 

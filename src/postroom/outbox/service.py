@@ -18,6 +18,7 @@ from postroom.accounts.audit import Actor
 from postroom.core.clock import now
 from postroom.core.faults import Fault, NotFound
 from postroom.mailboxes import service as mailboxes
+from postroom.mailboxes.models import Mailbox
 from postroom.outbox import accept, lane_rows, retention, wake
 from postroom.outbox.books import Known
 from postroom.outbox.models import Attempt, Event, Lane, Message, Recipient
@@ -96,22 +97,23 @@ def search(
     `text` is an id, a Message-ID in angle brackets, an address (of the sender or a recipient), an idempotency key
     after `key:`, or words of the subject; words are looked for in the latest 100,000 messages.
     """
-    rows = Message.objects.select_related("mailbox").order_by("-id")
+    rows = Message.objects.order_by("-id")
     if state:
         rows = rows.filter(state=state)
     if mailbox is not None:
         rows = rows.filter(mailbox_id=mailbox)
     if before is not None:
         rows = rows.filter(id__lt=before)
-    return list(_matching(rows, text.strip())[:limit])
+    return _named(list(_matching(rows, text.strip())[:limit]))
 
 
 def get(message_id: int) -> Message:
     """Raises `NotFound`."""
     try:
-        return Message.objects.select_related("mailbox").get(pk=message_id)
+        (row,) = _named([Message.objects.get(pk=message_id)])
     except Message.DoesNotExist:
         raise NotFound(f"there is no message {message_id}", "See: postroom outbox list") from None
+    return row
 
 
 def history(message: Message) -> tuple[list[Recipient], list[Attempt], list[Event]]:
@@ -262,6 +264,14 @@ def _many(
         subject = str(wanted[0]) if len(wanted) == 1 else f"{changed} messages"
         audit.record(by, f"message.{action}", subject)
     return changed
+
+
+def _named(rows: list[Message]) -> list[Message]:
+    """With the names of their mailboxes. Not by a join: messages of a mailbox that is gone must stay visible."""
+    names = dict(Mailbox.objects.filter(pk__in={row.mailbox_id for row in rows}).values_list("id", "name"))
+    for row in rows:
+        row.mailbox_name = names.get(row.mailbox_id, f"deleted mailbox {row.mailbox_id}")
+    return rows
 
 
 _WORDS_IN = 100_000

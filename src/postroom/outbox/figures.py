@@ -1,0 +1,62 @@
+"""What the outbox looks like in numbers, for metrics. Reads what waits and what is noteworthy, never what is sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Count, Min
+from django.db.models.functions import Now
+
+from postroom.core.clock import now
+from postroom.mailboxes.models import Mailbox
+from postroom.outbox.lease import LENGTH
+from postroom.outbox.models import Lane, Message, Worker
+from postroom.outbox.values import State
+
+
+@dataclass(frozen=True, slots=True)
+class LaneFigure:
+    mailbox: int
+    state: str
+    """`moving`, `waiting`, `stopped`, `held`."""
+    holder: str
+    """The worker whose lease lasts; empty when nobody holds the mailbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Of all mailboxes, by their ids."""
+
+    names: dict[int, str]
+    messages: dict[tuple[int, str], int]
+    """(mailbox, state) -> messages kept; all states but `sent`, and only where there are some."""
+    due_since: dict[int, datetime]
+    """Mailbox -> when its oldest message that is due became so."""
+    lanes: list[LaneFigure]
+    workers: int
+    """Alive."""
+
+
+def figures() -> Figures:
+    waiting = Message.objects.filter(next_attempt_at__isnull=False).order_by()
+    noteworthy = Message.objects.exclude(state__in=[State.QUEUED, State.SENT]).order_by()
+    messages = {
+        (mailbox, state): count
+        for rows in (waiting.filter(state=State.QUEUED), noteworthy)
+        for mailbox, state, count in rows.values_list("mailbox_id", "state").annotate(Count("id"))
+    }
+    due = waiting.filter(next_attempt_at__lte=now())
+    held = set(Lane.objects.filter(lease_until__gte=Now()).values_list("mailbox_id", flat=True))
+    return Figures(
+        names=dict(Mailbox.objects.order_by().values_list("id", "name")),
+        messages=messages,
+        due_since=dict(due.values_list("mailbox_id").annotate(Min("next_attempt_at"))),
+        lanes=[
+            LaneFigure(mailbox, state, holder if mailbox in held else "")
+            for mailbox, state, holder in Lane.objects.order_by("mailbox_id").values_list(
+                "mailbox_id", "state", "holder"
+            )
+        ],
+        workers=Worker.objects.filter(seen_at__gte=Now() - LENGTH).count(),
+    )
