@@ -15,7 +15,7 @@ from django.db import connection, transaction
 
 from postroom.accounts.audit import Actor
 from postroom.core.clock import now
-from postroom.core.faults import Fault
+from postroom.core.faults import Fault, NotFound
 from postroom.mailboxes.stages import Stage
 from postroom.microsoft.answers import Refused
 from postroom.microsoft.errors import explain
@@ -84,7 +84,11 @@ def start(setup: Setup, verb: str, by: Actor, arguments: Mapping[str, Any] | Non
         if running is not None and running.finished_at is None:
             return running
         job = Job.objects.create(
-            setup=setup, verb=verb, by=by.name, worker=workers.name(), steps=_steps_of_plan(given.get("hash", ""))
+            setup=setup,
+            verb=verb,
+            by=by.name,
+            worker=workers.name(),
+            steps=_steps_of_plan(setup, given.get("hash", "")),
         )
     _AT_WORK.add(job.pk)
     thread = threading.Thread(target=_do, args=(job, work, by, given), name=f"tenant-{verb}-{job.pk}", daemon=True)
@@ -104,9 +108,14 @@ def latest(setup: Setup, *verbs: str) -> Job | None:
     return job
 
 
-def _steps_of_plan(hash_: str) -> list[Json]:
-    steps = setups.by_hash(hash_).content["steps"] if hash_ else []
-    return [_step(step["key"], step["title"], "planned") for step in steps]
+def _steps_of_plan(setup: Setup, hash_: str) -> list[Json]:
+    """The steps that were shown; none for a verb that follows no plan. Raises `NotFound`."""
+    if not hash_:
+        return []
+    shown = setups.by_hash(hash_)
+    if shown.setup_id != setup.pk:
+        raise NotFound(f"the plan {hash_!r} is not one of {setup.name}", "Look at the plan of this set-up.")
+    return [_step(step["key"], step["title"], "planned") for step in shown.content["steps"]]
 
 
 def _step(key: str, title: str, state: str, detail: str = "", diagnosis: Json | None = None) -> Json:

@@ -124,7 +124,7 @@ class Standing:
     def step_states(self) -> Mapping[str, Json]:
         """How the steps of the plan stand, by key; empty before an apply of this plan has begun."""
         job = self.apply_job
-        if job is None or (self.look is not None and self.look.pk > job.pk):
+        if job is None or self.look is None or self.look.pk > job.pk:
             return {}
         return {step["key"]: step for step in job.steps}
 
