@@ -6,6 +6,7 @@ The database is asked in a few threads of its own, so that the event loop never 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,8 @@ from postroom.outbox.accept import accept_async
 from postroom.outbox.values import Caller, Receipt, Submission
 
 T = TypeVar("T")
+
+_REMEMBERED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +65,37 @@ class Desk:
     """The real one."""
 
     fresh_for: float = 5.0
-    """Seconds after which an open session is looked up again."""
+    """Seconds for which an answer holds: open sessions are looked up again after it, and whoever signs in for each
+    message costs one look at the database in this time."""
+    _recent: dict[tuple[str, bytes, str], SignedIn] = field(default_factory=dict, repr=False)
+    """Name, digest of the secret, address -> what was found. Refusals are not kept."""
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(4, "door"))
 
     async def sign_in(self, name: str, secret: str, address: str) -> SignedIn:
-        return await self.ask(lambda: _signed_in(app_credentials.sign_in(name, secret, address), address))
+        key = (name, hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest(), address)
+        return await self._found(key, lambda: _signed_in(app_credentials.sign_in(name, secret, address), address))
 
     async def still(self, signed_in: SignedIn) -> SignedIn:
         grant, address = signed_in.grant, signed_in.caller.address
-        if grant is None or time.monotonic() - signed_in.seen_at < self.fresh_for:
+        if grant is None or self._is_fresh(signed_in):
             return signed_in
         return await self.ask(lambda: _signed_in(app_credentials.still(grant, address), address))
 
     async def open_house(self, data: ListenerData, address: str) -> SignedIn:
-        return await self.ask(lambda: _visitor(data, address))
+        return await self._found((f"listener:{data.name}", b"", address), lambda: _visitor(data, address))
+
+    async def _found(self, key: tuple[str, bytes, str], question: Callable[[], SignedIn]) -> SignedIn:
+        known = self._recent.get(key)
+        if known is not None and self._is_fresh(known):
+            return known
+        self._recent.pop(key, None)
+        if len(self._recent) >= _REMEMBERED:
+            self._recent.clear()
+        found = self._recent[key] = await self.ask(question)
+        return found
+
+    def _is_fresh(self, signed_in: SignedIn) -> bool:
+        return time.monotonic() - signed_in.seen_at < self.fresh_for
 
     async def accept(self, submission: Submission) -> Receipt:
         return await accept_async(submission)
