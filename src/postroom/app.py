@@ -1,6 +1,6 @@
 """The composition: what Postroom is made of, top to bottom. Read this first.
 
-    operate                    running it: serve, demo, lab, migrate, keys
+    operate                    running it: serve, demo, lab, migrate, keys, backup, metrics
     console, api, cli          the shells: pages, REST, commands; the rooms hang their doors into them
     bridge                     the ports for programs: SMTP submission
     outbox                     accept, keep, pace, send, record
@@ -29,6 +29,7 @@ ROOMS = (
 # Where each room's doors hang: url prefix -> the room's pages.
 PAGES = (
     ("", "postroom.console.pages"),
+    ("", "postroom.operate.pages"),
     ("account/", "postroom.accounts.pages"),
     ("mailboxes/", "postroom.mailboxes.pages"),
     ("outbox/", "postroom.outbox.pages"),
@@ -49,4 +50,5 @@ COMMANDS = (
     ("listener", "postroom.bridge.commands"),
     ("person", "postroom.accounts.commands"),
     ("", "postroom.operate.commands"),
+    ("", "postroom.operate.keeping_commands"),
 )

@@ -13,7 +13,7 @@ from django.shortcuts import render
 from postroom.core.faults import Fault, NotFound
 
 _log = structlog.get_logger("postroom.console")
-_QUIET = frozenset({"/healthz", "/readyz"})
+_QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -20,9 +20,9 @@ class Settings:
 
     home: Path
     """`POSTROOM_HOME`: where database, key and clouds are kept when nothing else is said."""
-    database_url: str
+    database_url: str = field(repr=False)
     """`DATABASE_URL`: `sqlite:///path` or `postgresql://user:password@host/name`."""
-    key: str
+    key: str = field(repr=False)
     """`POSTROOM_KEY`: keys of the encryption at rest, each base64url of 32 bytes, separated by commas, newest first."""
     key_file: Path
     """`POSTROOM_KEY_FILE`: used when `POSTROOM_KEY` is empty; made at first start, readable by its owner only."""
@@ -41,6 +41,8 @@ class Settings:
     sent again only when it has not shown by then."""
     keep_days: float = 30.0
     """`POSTROOM_KEEP_DAYS`: how long settled messages are kept; 0 keeps them for ever."""
+    metrics_token: str = field(default="", repr=False)
+    """`POSTROOM_METRICS_TOKEN`: whoever asks for `/metrics` must show it; without one, this machine only may ask."""
 
     @classmethod
     def from_environment(cls, environment: dict[str, str] | None = None) -> Settings:
@@ -58,6 +60,7 @@ class Settings:
             redirect_to=env.get("POSTROOM_REDIRECT_TO", ""),
             sent_items_patience=_number(env, "POSTROOM_SENT_ITEMS_PATIENCE", 60.0),
             keep_days=_number(env, "POSTROOM_KEEP_DAYS", 30.0),
+            metrics_token=env.get("POSTROOM_METRICS_TOKEN", "").strip(),
         )
 
 

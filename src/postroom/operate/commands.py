@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,6 +31,10 @@ def serve(
         list[str] | None,
         typer.Option(help="Only this: web (console), submission (SMTP door) or worker (sends). May be repeated."),
     ] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(help="A port for /metrics, /healthz and /readyz alone; 0 takes a free one.", min=0, max=65535),
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Run Postroom: the console, the SMTP door, and the worker that sends."""
@@ -37,17 +42,34 @@ def serve(
     from postroom.operate import roles, server
 
     chosen = roles.chosen(role)
-    _ready_database()
-    if roles.WEB not in chosen:
-        roles.run_alone(chosen, lambda: _announce_worker(json))
-        return
+    with ExitStack() as stack:
+        stack.enter_context(_database_in_use())
+        _ready_database()
+        probes = _probes(stack, host, metrics_port)
+        if roles.WEB not in chosen:
+            roles.run_alone(chosen, lambda: _announce_worker(probes, json))
+            return
+        _warn_of(host)
+        stack.enter_context(roles.beside(chosen))
+        server.run(host, port, lambda console: _announce(console, probes, json))
+
+
+def _probes(stack: ExitStack, host: str, port: int | None) -> dict[str, Any]:
+    """Opens the port for machines, where one is wanted; what is announced of it."""
+    from postroom.operate import probes
+
+    if port is None:
+        return {}
+    shown = f"[{host}]" if ":" in host else host
+    return {"metrics": f"http://{shown}:{stack.enter_context(probes.port(host, port))}/metrics"}
+
+
+def _warn_of(host: str) -> None:
     if host not in _LOOPBACK:
         output.note(
             f"warning: listening on {host}: others can reach this console. Put a proxy with TLS before it, set "
             "POSTROOM_HTTPS=1, and name its host in POSTROOM_HOSTS."
         )
-    with roles.beside(chosen):
-        server.run(host, port, lambda console: _announce(console, json))
 
 
 @app.command()
@@ -63,7 +85,9 @@ def demo(
     from postroom.operate import lab, roles, server
 
     output.say("Starting a Microsoft 365 tenant on this machine (the lab) and Postroom")
-    with lab.running(home.absolute() / "lab") as tenant:
+    with ExitStack() as stack:
+        tenant = stack.enter_context(lab.running(home.absolute() / "lab"))
+        stack.enter_context(_database_in_use())
         _ready_database()
         administrator = job.main_job(tenant, output.say)
         if once:
@@ -123,28 +147,37 @@ def _ready_database() -> None:
 
 
 def _migrations_waiting() -> int:
+    from postroom.operate import readiness
+
+    return readiness.migrations_waiting()
+
+
+def _database_in_use() -> AbstractContextManager[None]:
+    """So that nobody restores or moves it meanwhile."""
     from django.db import connection
-    from django.db.migrations.executor import MigrationExecutor
 
-    executor = MigrationExecutor(connection)
-    return len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+    from postroom.operate import in_use
+
+    return in_use.serving(Path(connection.settings_dict["NAME"]) if connection.vendor == "sqlite" else None)
 
 
-def _announce_worker(json: bool) -> None:
+def _announce_worker(probes: dict[str, Any], json: bool) -> None:
     if json:
-        output.as_json({"worker": True})
-    else:
-        output.say("The worker runs; Ctrl-C ends it when what is under way has been sent.")
+        output.as_json({"worker": True} | probes)
+        return
+    output.say("It runs; Ctrl-C ends it when what is under way has been sent.")
+    for address in probes.values():
+        output.say(f"Metrics: {address}")
 
 
-def _announce(console: str, json: bool) -> None:
+def _announce(console: str, probes: dict[str, Any], json: bool) -> None:
     """Says where the console is; at the very first start also how to become its administrator."""
     from postroom.accounts import links, service
     from postroom.accounts.audit import SYSTEM
 
     first = "" if service.anybody() else links.address(console, links.make(None, SYSTEM))
     if json:
-        said: dict[str, Any] = {"console": console}
+        said = {"console": console} | probes
         output.as_json(said | ({"first_administrator": first} if first else {}))
         return
     output.say(f"Console: {console}")

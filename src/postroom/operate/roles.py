@@ -15,8 +15,8 @@ from typing import Protocol
 
 from postroom.bridge.listening import Listening
 from postroom.core.faults import Fault
+from postroom.operate.tally import CountingDesk, CountingWorker
 from postroom.outbox import accept
-from postroom.outbox.worker import Worker
 
 WEB, SUBMISSION, WORKER = "web", "submission", "worker"
 ALL = frozenset({WEB, SUBMISSION, WORKER})
@@ -47,7 +47,7 @@ def beside(roles: Collection[str]) -> Iterator[None]:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with ExitStack() as stack:  # left from below: first the door closes, then the writer, then the worker
         if WORKER in roles:
-            stack.enter_context(_in_thread(Worker, "outbox-worker"))
+            stack.enter_context(_in_thread(CountingWorker, "outbox-worker"))
         stack.callback(accept.close)
         if SUBMISSION in roles:
             stack.enter_context(_in_thread(lambda: _listening(roles), "smtp-door"))
@@ -62,7 +62,7 @@ def run_alone(roles: Collection[str], ready: Callable[[], None]) -> None:
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, ended.set)
         runners: list[Runner] = [_listening(roles)] if SUBMISSION in roles else []
-        runners += [Worker()] if WORKER in roles else []
+        runners += [CountingWorker()] if WORKER in roles else []
         tasks = [asyncio.create_task(runner.run()) for runner in runners]
         ready()
         await ended.wait()
@@ -76,7 +76,9 @@ def run_alone(roles: Collection[str], ready: Callable[[], None]) -> None:
 
 def _listening(roles: Collection[str]) -> Listening:
     """With roles of its own a process is one of several, which may share ports."""
-    return Listening(share=frozenset(roles) != ALL)
+    listening = Listening(share=frozenset(roles) != ALL)
+    listening.desk = CountingDesk()
+    return listening
 
 
 @contextmanager

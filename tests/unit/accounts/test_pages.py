@@ -10,7 +10,7 @@ from postroom.accounts import links, service
 from postroom.accounts.audit import SYSTEM
 
 pytestmark = pytest.mark.django_db
-OPEN = {"account/sign-in", "account/link", "account/first", "healthz", "readyz"}
+OPEN = {"account/sign-in", "account/link", "account/first", "healthz", "readyz", "metrics"}
 PASSWORD = "a ladder in the orchard"
 
 
