@@ -12,7 +12,6 @@ from postroom.core.encryption import CannotOpen, seal, unseal
 from postroom.core.faults import Fault, Invalid
 from postroom.core.settings import settings
 from postroom.mailboxes.known_clouds import known_clouds
-from postroom.microsoft.answers import Refused
 from postroom.microsoft.certificates import read_certificate
 from postroom.microsoft.claims import AccessToken, Claims
 from postroom.microsoft.clouds import Cloud
@@ -171,6 +170,3 @@ def _asking_as_person(device: Device, command: str) -> Callable[[str], AccessTok
             raise Fault("the administrator's sign-in has ended", f"Sign in again: {command}") from None
 
     return ask
-
-
-__all__ = ["Code", "Refused", "SignedIn", "administrator", "by_application", "by_device", "is_signed_in", "sign_out"]
