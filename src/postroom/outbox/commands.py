@@ -26,7 +26,7 @@ Name = Annotated[str, typer.Argument(help="Mailbox: name, address or number.")]
 @app.command("list")
 def list_(
     search: Annotated[
-        str, typer.Argument(help="An id, a <Message-ID>, an address, key:KEY, or words of the subject.")
+        str, typer.Argument(help="An id, a <Message-ID>, a recipient, key:KEY, or words of the subject.")
     ] = "",
     state: StateOption = "",
     mailbox: MailboxOption = "",

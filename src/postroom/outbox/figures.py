@@ -12,7 +12,6 @@ from postroom.core.clock import now
 from postroom.mailboxes.models import Mailbox
 from postroom.outbox.lease import LENGTH
 from postroom.outbox.models import Lane, Message, Worker
-from postroom.outbox.values import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +39,12 @@ class Figures:
 
 def figures() -> Figures:
     waiting = Message.objects.filter(next_attempt_at__isnull=False).order_by()
-    noteworthy = Message.objects.exclude(state__in=[State.QUEUED, State.SENT]).order_by()
-    messages = {
-        (mailbox, state): count
-        for rows in (waiting.filter(state=State.QUEUED), noteworthy)
-        for mailbox, state, count in rows.values_list("mailbox_id", "state").annotate(Count("id"))
-    }
+    kept = Message.objects.filter(unsent__isnull=False).order_by().values_list("mailbox_id", "unsent")
     due = waiting.filter(next_attempt_at__lte=now())
     held = set(Lane.objects.filter(lease_until__gte=Now()).values_list("mailbox_id", flat=True))
     return Figures(
         names=dict(Mailbox.objects.order_by().values_list("id", "name")),
-        messages=messages,
+        messages={(mailbox, state): count for mailbox, state, count in kept.annotate(Count("id"))},
         due_since=dict(due.values_list("mailbox_id").annotate(Min("next_attempt_at"))),
         lanes=[
             LaneFigure(mailbox, state, holder if mailbox in held else "")

@@ -42,7 +42,7 @@ def renew(worker: str) -> dict[int, datetime]:
 
 def with_work() -> list[int]:
     """Mailboxes for which something is to be done: messages that are due, or that a worker left behind."""
-    left = Message.objects.filter(state__in=[State.SENDING.value, State.UNKNOWN.value])
+    left = Message.objects.filter(unsent__in=[State.SENDING.value, State.UNKNOWN.value])
     return sorted({*_due(), *left.values_list("mailbox_id", flat=True).distinct()})
 
 

@@ -70,18 +70,20 @@ class Message(models.Model):
                 condition=models.Q(next_attempt_at__isnull=False),
                 name="outbox_due",
             ),
-            # The few that are neither waiting for the first time nor sent: recovery, counts and lists by state.
-            models.Index(
-                fields=["state", "mailbox", "id"],
-                condition=~models.Q(state__in=["queued", "sent"]),
-                name="outbox_noteworthy",
-            ),
-            models.Index(
-                fields=["server_message_id"], condition=~models.Q(server_message_id=""), name="outbox_server_id"
-            ),
+            # All but those that were sent, which are nearly all: recovery, counts and lists by state.
+            models.Index(fields=["unsent", "id"], condition=models.Q(unsent__isnull=False), name="outbox_unsent"),
+            models.Index(fields=["server_message_id"], name="outbox_server_id"),
             models.Index(fields=["settled_at"], condition=models.Q(settled_at__isnull=False), name="outbox_settled"),
         ]
 
+    # SQLite uses a partial index only where the query says, or implies, its very condition: "not null" is implied by
+    # every comparison, "not sent" by none.
+    unsent = models.GeneratedField(
+        expression=models.Case(models.When(state=State.SENT.value, then=None), default=models.F("state")),
+        output_field=models.CharField(max_length=10, null=True),
+        db_persist=True,
+    )
+    """The state, unless it is sent."""
     mailbox_name = ""
     """For people, where the service has filled it in: the mailbox may be gone."""
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, QuerySet, Sum
 
 from postroom.accounts import audit
 from postroom.accounts.audit import Actor
@@ -82,9 +82,8 @@ def counts(mailbox: int | None = None) -> Counts:
     """Of all states. What is sent is counted as what is left over: only that may be many."""
     rows = Message.objects.all() if mailbox is None else Message.objects.filter(mailbox_id=mailbox)
     found = dict.fromkeys(map(str, State), 0)
-    rare = rows.exclude(state__in=["queued", "sent"])
-    found |= dict(rare.order_by().values_list("state").annotate(Count("id")))
-    found[State.QUEUED] = rows.filter(next_attempt_at__isnull=False).count() - found[State.DEFERRED]
+    unsent = rows.filter(unsent__isnull=False).order_by()
+    found |= dict(unsent.values_list("unsent").annotate(Count("id")))
     found[State.SENT] = rows.count() - sum(found.values())
     return Counts(found)
 
@@ -94,12 +93,12 @@ def search(
 ) -> list[Message]:
     """The newest messages first, those with ids below `before`.
 
-    `text` is an id, a Message-ID in angle brackets, an address (of the sender or a recipient), an idempotency key
-    after `key:`, or words of the subject; words are looked for in the latest 100,000 messages.
+    `text` is an id, a Message-ID in angle brackets, the address of a recipient, an idempotency key after `key:`, or
+    words of the subject; words are looked for in the latest 100,000 messages.
     """
     rows = Message.objects.order_by("-id")
     if state:
-        rows = rows.filter(state=state)
+        rows = rows.filter(state=state) if state == State.SENT else rows.filter(unsent=state)
     if mailbox is not None:
         rows = rows.filter(mailbox_id=mailbox)
     if before is not None:
@@ -283,13 +282,14 @@ def _matching(rows: QuerySet[Message], text: str) -> QuerySet[Message]:
     if text.isdecimal() and len(text) > 15:
         return rows.filter(pk=int(text))
     if text.startswith("<"):
-        return rows.filter(Q(message_id=text) | Q(server_message_id=text))
+        ours = Message.objects.filter(message_id=text).order_by("-id").values_list("id", flat=True)[:_MANY]
+        theirs = Message.objects.filter(server_message_id=text).order_by("-id").values_list("id", flat=True)[:_MANY]
+        return rows.filter(pk__in=[*ours, *theirs])
     if text.startswith("key:"):
         return rows.filter(idempotency_key=text.removeprefix("key:"))
     if "@" in text:
         known = Recipient.objects.filter(address__in={text, text.lower()}).order_by("-message_id")
-        # The sender stands in no index: most messages of a mailbox have the same.
-        return rows.filter(Q(pk__in=known.values("message_id")) | Q(sender=text))
+        return rows.filter(pk__in=list(known.values_list("message_id", flat=True)[:_MANY]))
     latest = Message.objects.order_by("-id").values_list("id", flat=True)[_WORDS_IN : _WORDS_IN + 1]
     floor = next(iter(latest), 0)
     return rows.filter(id__gt=floor, subject__icontains=text)

@@ -233,7 +233,7 @@ def recover(mailbox: int) -> int:
     """What a worker left behind when it died: attempts that were begun and not ended. Called by the lease's new
     holder, before it begins anything; returns how many."""
     with transaction.atomic():
-        left = list(Message.objects.filter(mailbox_id=mailbox, state=State.SENDING.value).values_list("id", flat=True))
+        left = list(Message.objects.filter(mailbox_id=mailbox, unsent=State.SENDING.value).values_list("id", flat=True))
         Message.objects.filter(pk__in=left).update(
             state=State.UNKNOWN.value,
             attempts=F("attempts") + 1,
@@ -246,7 +246,7 @@ def recover(mailbox: int) -> int:
 
 def uncertain(mailbox: int) -> list[Uncertain]:
     """Messages of unknown fate, oldest first."""
-    rows = Message.objects.filter(mailbox_id=mailbox, state=State.UNKNOWN.value).order_by("id")
+    rows = Message.objects.filter(mailbox_id=mailbox, unsent=State.UNKNOWN.value).order_by("id")
     started = {
         (message, number): at
         for message, number, at in Attempt.objects.filter(message__in=rows).values_list(
