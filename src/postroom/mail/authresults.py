@@ -16,7 +16,7 @@ from postroom.mail.structured import NotUnderstood, Reader
 # RFC 2045 section 5.1: a token is printable ASCII less the specials; RFC 8601 lets the id be internationalised.
 _TOKEN = re.compile(r'[^\x00-\x20\x7f()<>@,;:\\"/\[\]?=]+')
 _KEYWORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?")
-_PROPERTY = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)?")
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
 # Wider than RFC 8601's pvalue: receivers leave base64 and addresses unquoted.
 _VALUE = re.compile(r'[^\x00-\x20\x7f();"\\]+')
 _DIGITS = re.compile(r"[0-9]+")
@@ -120,11 +120,21 @@ def _keyword(reader: Reader) -> str:
     return word
 
 
-def _property(reader: Reader) -> tuple[str, str]:
-    name = reader.take(_PROPERTY).lower()
+def _name(reader: Reader) -> str:
+    name = reader.take(_NAME).lower()
     if not name:
         raise NotUnderstood("a property's name is missing", reader.at)
+    return name
+
+
+def _property(reader: Reader) -> tuple[str, str]:
+    name = _name(reader)
     reader.skip()
+    if reader.next_is("."):
+        reader.at += 1
+        reader.skip()
+        name = f"{name}.{_name(reader)}"
+        reader.skip()
     reader.expect("=")
     reader.skip()
     value = ""

@@ -33,7 +33,8 @@ _ADDRESS = re.compile(r"[^\s<>\"'(),;:]{1,64}@[A-Za-z0-9.-]{1,253}[A-Za-z0-9]")
 _NOTHING_SENT = frozenset({"delivered", "relayed", "expanded"})
 # What the parser and the detectors raise on input that was made to break them.
 _HOSTILE = (ValueError, LookupError, TypeError, AttributeError, RecursionError, AssertionError)
-_MOST = 200_000
+# Of a report, in bytes: what it says of the message stands before the message it returns.
+_MOST = 300_000
 
 
 class Severity(StrEnum):
@@ -75,7 +76,7 @@ class Bounce:
 def read_bounce(message: Message) -> Bounce | None:
     """None for what is no bounce, a report of success among them."""
     try:
-        tree = message_from_bytes(message.raw, policy=compat32)
+        tree = message_from_bytes(message.raw[:_MOST], policy=compat32)
         reported = tuple(_reported(tree))
         if reported:
             failures = tuple(failure for action, failure in reported if action not in _NOTHING_SENT)
@@ -146,7 +147,7 @@ def _blocks(tree: Part) -> Iterator[Part]:
 
 def _encoded_blocks(text: str) -> Iterator[Part]:
     """Some gateways encode the part, against RFC 3464 section 2.1; the parser then takes the code for blocks."""
-    plain = b64decode(text[:_MOST].encode("ascii", "ignore"))
+    plain = b64decode(text.encode("ascii", "ignore"))
     for block in re.split(rb"\r?\n[ \t]*\r?\n", plain):
         yield message_from_bytes(block, policy=compat32)
 
@@ -200,7 +201,7 @@ def _looks_like_one(message: Message) -> bool:
 
 
 def _guessed(message: Message, tree: Part) -> Iterator[Failure]:
-    text = "\n".join(_text(part) for part in _walk(tree) if part.get_content_maintype() == "text")[:_MOST]
+    text = "\n".join(_text(part) for part in _walk(tree) if part.get_content_maintype() == "text")
     delayed, failed = (_plain(found) for found in all_failures(tree))
     named = _ADDRESS.findall(message.header("X-Failed-Recipients"))
     if not (delayed or failed or named) and FAILED_SUBJECT.search(message.subject):

@@ -16,11 +16,13 @@ from postroom.mail.addresses import BadAddress, parse
 
 ADDRESS = "{address}"
 """Stands in a phrase for the address of the person to delegate to."""
-_ADDRESS = re.compile(r"<?(?:mailto:)?([^\s<>()\[\]\"',;:\u3000]+@[A-Za-z0-9.\u00a1-\u2fff-]+[A-Za-z0-9])>?")
-_LINKED = re.compile(r"\[?(?P<a>[^\s<>\[\]()]+@[^\s<>\[\]()]+)\]?\s?[<(\[](?:mailto:)?(?P=a)[>)\]]", re.IGNORECASE)
+_ADDRESS = re.compile(r"<?(?:mailto:)?([^\s<>()\[\]\"',;:@]{1,64}@[A-Za-z0-9.\u00a1-\u2fff-]{1,253}[A-Za-z0-9])>?")
+_LINKED = re.compile(
+    r"\[?(?P<a>[^\s<>\[\]()@]{1,64}@[^\s<>\[\]()@]{1,253})\]?\s?[<(\[](?:mailto:)?(?P=a)[>)\]]", re.IGNORECASE
+)
 _PLACE = "\ufffc"
 _ENDS = re.compile(r"(?<=[.!])\s+|(?<=[。！])|(?<=[?？؟])")  # noqa: RUF001 - of East Asian and Arabic writing
-_AROUND = re.compile(r"^[\s\"'“”„«»‚‘’*_`<>•·.,;:!-]+|[\s\"'“”„«»‚‘’*_`<>.,;:!。、！،-]+$")  # noqa: RUF001
+_AROUND = " \t\n\"'“”„«»‚‘’*_`<>•·.,;:!¡。、！،-"  # noqa: RUF001
 _WORD = re.compile(rf"[\w{_PLACE}]+")
 _ASKING = re.compile(r"[?？؟¿]")  # noqa: RUF001
 _CONDITION = re.compile(
@@ -43,7 +45,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What was decided. `to` is the bare address delegated to, else empty."""
+    """What was decided. `to` is the bare address delegated to, in lower case, else empty."""
 
     choice: str
     to: str = ""
@@ -128,7 +130,7 @@ def decide(versions: Sequence[str], choices: Sequence[Choice]) -> Decision | Unc
 
 def _decided(text: str, choices: Sequence[Choice]) -> Decision | Unclear:
     seen = _read(text.splitlines(), choices)
-    if seen == Unclear.NOTHING:  # the program may have broken a sentence over lines
+    if seen in {Unclear.NOTHING, Unclear.NO_ADDRESS}:  # the program may have broken a sentence over lines
         seen = _read([" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", text)], choices)
     return seen
 
@@ -202,6 +204,4 @@ def _normal(words: str) -> str:
     """For comparing: case, width, form of accents and apostrophes, and what stands around do not count."""
     text = unicodedata.normalize("NFKC", words).casefold().replace("\u2019", "'").replace("`", "'")
     text = " ".join(text.split())
-    while (trimmed := _AROUND.sub("", text)) != text:
-        text = trimmed
-    return text
+    return text.strip(_AROUND)

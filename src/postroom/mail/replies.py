@@ -101,7 +101,7 @@ def _less_quotes(lines: list[str]) -> tuple[list[str], bool]:
                 break
             at += attribution
             continue
-        if SEPARATOR.fullmatch(line) or _header_block(lines, at):
+        if (len(line) <= _ATTRIBUTION_LENGTH and SEPARATOR.fullmatch(line)) or _header_block(lines, at):
             quoted = True
             break
         kept.append(line)
