@@ -90,16 +90,15 @@ def start(setup: Setup, verb: str, by: Actor, arguments: Mapping[str, Any] | Non
             worker=workers.name(),
             steps=_steps_of_plan(setup, given.get("hash", "")),
         )
-    _AT_WORK.add(job.pk)
+        _AT_WORK.add(job.pk)  # before anybody can see the row, and wonder whether somebody does it
     thread = threading.Thread(target=_do, args=(job, work, by, given), name=f"tenant-{verb}-{job.pk}", daemon=True)
     transaction.on_commit(thread.start)
     return job
 
 
-def latest(setup: Setup, *verbs: str) -> Job | None:
-    """The newest job of the set-up, running or done, of one of these verbs (of any when none is named)."""
-    rows = Job.objects.filter(setup=setup, **({"verb__in": verbs} if verbs else {}))
-    job = rows.first()
+def latest(setup: Setup, verb: str = "") -> Job | None:
+    """The newest job of the set-up, running or done, of this verb (of any when none is named)."""
+    job = Job.objects.filter(setup=setup, **({"verb": verb} if verb else {})).first()
     if job is None or job.finished_at is not None:
         return job
     if not workers.lives(job.worker, job.touched_at, _SIGN_OF_LIFE, here=job.pk in _AT_WORK):
@@ -146,6 +145,9 @@ def _finish(job: Job, passed: bool, *, result: Json | None = None, fault: Json |
     for step in job.steps:
         if step.get("state") in {"running", "waiting"}:
             step |= {"state": "planned", "detail": ""}
+        for stage in step.get("stages", {}).values():  # as proofs settle theirs
+            if stage["state"] in {"running", "waiting"}:
+                stage |= {"state": "failed" if stage["state"] == "running" else "skipped", "detail": "interrupted"}
     job.save()
 
 
