@@ -66,7 +66,7 @@ def test_an_app_is_made_and_its_secret_works(house: House, admin: Visitor) -> No
     assert signs_in(port, new[1])
     gone = admin.post_from("/programs/apps", f"/programs/apps/{app_id}/remove")
     assert "No app yet" in gone.text
-    assert not signs_in(port, new[1])
+    waited(lambda: not signs_in(port, new[1]))
 
 
 def test_exceptions_are_loud_and_too_much_is_refused(house: House, admin: Visitor) -> None:

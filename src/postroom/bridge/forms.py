@@ -94,7 +94,7 @@ class ListenerForm(forms.Form):
     use_required_attribute = False
 
     name = _text("Name", "For you: printers, applications ...")
-    address = _text("Address", "127.0.0.1: this machine only. 0.0.0.0 or ::: all its interfaces.")
+    address = _text("Address", "127.0.0.1 for this machine only, 0.0.0.0 or :: for all its interfaces.")
     port = _number("Port")
     mode = forms.ChoiceField(label="Protection", choices=[(mode.value, text) for mode, text in _MODES.items()])
     networks = Lines("Networks that may connect", "One a line, such as 10.1.2.0/24. Empty: any, if there is TLS.")

@@ -17,7 +17,7 @@ from postroom.bridge.guard import Guard
 from postroom.bridge.rules import warnings
 from postroom.bridge.service import ListenerRow
 from postroom.bridge.terms import Terms
-from postroom.bridge.tls import server_context
+from postroom.bridge.tls import load, server_context, stamp
 from postroom.bridge.values import ListenerData, Mode
 from postroom.core.faults import Fault
 from postroom.core.settings import settings
@@ -34,13 +34,32 @@ _HANDSHAKE = 30.0
 class Port:
     """One open port and its connections."""
 
-    data: ListenerData
+    terms: Terms
     server: asyncio.Server
     connections: set[Connection] = field(default_factory=set)
+    stamp: tuple[int, ...] = ()
+    """Of the certificate's files as they were read."""
+
+    @property
+    def data(self) -> ListenerData:
+        return self.terms.data
 
     @property
     def number(self) -> int:
         return int(self.server.sockets[0].getsockname()[1])
+
+    def renew(self) -> None:
+        """Reads a named certificate again when its files have changed; one that cannot be used is left for later."""
+        present = stamp(self.data)
+        if self.terms.tls is None or present == self.stamp:
+            return
+        try:
+            load(self.terms.tls, self.data.certificate, self.data.key)
+        except Fault as fault:
+            _log.warning("%s: goes on with the certificate it has: %s", self.data.name, fault)
+        else:
+            _log.info("%s: certificate read anew", self.data.name)
+            self.stamp = present
 
     async def close(self, grace: float = _GRACE) -> None:
         """No new connections; idle ones are told, busy ones finish their command first."""
@@ -69,7 +88,7 @@ async def open_port(terms: Terms, asked: Asked, guard: Guard, *, share: bool = F
         reuse_port=share or None,
         backlog=512,
     )
-    return Port(data, server, connections)
+    return Port(terms, server, connections, stamp(data))
 
 
 class Listening:
@@ -108,7 +127,7 @@ class Listening:
             _log.exception("the table of listeners cannot be read")
 
     async def _follow(self) -> None:
-        """Closes what is gone or changed, opens what is new."""
+        """Closes what is gone or changed, opens what is new, reads renewed certificates."""
         self._closing = [task for task in self._closing if not task.done()]
         rows = {row.id: row for row in await self.desk.ask(service.list_listeners) if row.data.enabled}
         for listener_id, port in list(self.ports.items()):
@@ -117,6 +136,8 @@ class Listening:
                 _log.info("%s: closes %s port %s", port.data.name, port.data.address, port.data.port)
                 # Whoever is still in there finishes; the port itself is free at once.
                 self._closing.append(asyncio.create_task(port.close()))
+            else:
+                await asyncio.to_thread(port.renew)
         for row in rows.values():
             if row.id not in self.ports:
                 await self._open(row)

@@ -44,14 +44,27 @@ def server_context(data: ListenerData, hostname: str, folder: Path) -> ssl.SSLCo
     if data.tls_minimum in ("1.0", "1.1"):
         # OpenSSL 3 keeps the old versions behind its lowest security level (SSL_CTX_set_security_level(3)).
         context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    load(context, certificate, data.key)
+    return context
+
+
+def load(context: ssl.SSLContext, certificate: Path | str, key: str) -> None:
+    """Connections from now on see this certificate; done again, a renewed one. Raises `Fault`."""
     try:
-        context.load_cert_chain(certificate, data.key or None)
+        context.load_cert_chain(certificate, key or None)
     except (OSError, ssl.SSLError) as error:
         raise Fault(
             f"the certificate {certificate} cannot be used: {error.strerror or error}",
             "Name a PEM file with the chain, and one with the key that belongs to it, both readable for Postroom.",
         ) from None
-    return context
+
+
+def stamp(data: ListenerData) -> tuple[int, ...]:
+    """Changes when the files of a named certificate do; () for one made here."""
+    if not data.certificate:
+        return ()
+    files = [Path(data.certificate), *([Path(data.key)] if data.key else [])]
+    return tuple(file.stat().st_mtime_ns if file.exists() else 0 for file in files)
 
 
 def own_certificate(folder: Path, hostname: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import smtplib
 import socket
@@ -481,3 +482,20 @@ def test_a_certificate_made_here_is_kept_and_private(tmp_path: Path) -> None:
     assert path.read_bytes() == first
     assert path.stat().st_mode & 0o077 == 0
     assert b"PRIVATE" not in path.with_suffix(".crt").read_bytes()
+
+
+async def test_a_renewed_certificate_is_read_without_a_stop(door: Opener, tmp_path: Path) -> None:
+    file = tmp_path / "mail.pem"
+    old, new = (own_certificate(tmp_path / name, "door.example").read_bytes() for name in ("old", "new"))
+    file.write_bytes(old)
+    port = await door(ListenerData("t", port=0, mode=Mode.TLS, hostname="door.example", certificate=str(file)))
+
+    async def shown() -> str:
+        return await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", port.number), timeout=20)
+
+    assert (await shown()).encode() in old
+    for contents in (b"half written", new):
+        file.write_bytes(contents)
+        os.utime(file, ns=(port.stamp[0] + len(contents),) * 2)
+        port.renew()
+        assert (await shown()).encode() in (new if contents == new else old)
