@@ -59,9 +59,9 @@ def test_the_overview_is_live(desk: Page, full: Console) -> None:
     lane = desk.get_by_role("row", name="Cards")
     expect(lane).to_contain_text("held")
     full.run("outbox", "hold", "--state", "queued", "--mailbox", "Cards")
-    expect(desk.locator("[data-state=held]")).to_have_text("620")
+    expect(desk.locator("[data-state=held]")).to_have_text("620", timeout=30_000)
     full.run("outbox", "release", "--state", "held", "--mailbox", "Cards")
-    expect(desk.locator("[data-state=queued]")).to_have_text("1,240")
+    expect(desk.locator("[data-state=queued]")).to_have_text("1,240", timeout=30_000)
 
 
 def test_search_filter_and_pages(desk: Page) -> None:
