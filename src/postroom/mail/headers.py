@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 _LINE = re.compile(rb"[^\n]*\n|[^\n]+\Z")
 # RFC 5322 section 2.2: a name is printable ASCII without the colon; blanks before the colon are obsolete but met.
-_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:")
+_NAME = re.compile(rb"([!-9;-~]+)[ \t]*")
 # RFC 5321 section 4.5.3.1.6 sets no bound for a header; past this, what comes is not one.
 _LONGEST_NAME = 998
 
@@ -72,7 +73,14 @@ def join(fields: Iterable[bytes], parts: Split) -> bytes:
 
 def field_name(field: bytes) -> bytes:
     """In lower case; empty when this is not a field."""
-    match = _FIELD.match(field[: _LONGEST_NAME + 1])
+    name, colon, _ = field[: _LONGEST_NAME + 1].partition(b":")
+    return _lower_name(name) if colon else b""
+
+
+@lru_cache(maxsize=1024)
+def _lower_name(name: bytes) -> bytes:
+    """The same few names come with every message, and each is asked for many times."""
+    match = _NAME.fullmatch(name)
     return match.group(1).lower() if match else b""
 
 

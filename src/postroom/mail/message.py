@@ -12,7 +12,7 @@ from email import message_from_bytes
 from email.message import Message as _Parsed
 from email.policy import compat32
 from email.utils import getaddresses, parsedate_to_datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from postroom.mail.addresses import Address
@@ -20,6 +20,8 @@ from postroom.mail.headers import Split, split, unfold
 
 _ENCODED_WORD = re.compile(r"=\?(?P<charset>[^?*\s]+)(?:\*[^?\s]*)?\?(?P<encoding>[bBqQ])\?(?P<text>[^?]*)\?=")
 _MESSAGE_ID = re.compile(r"<[^<>\s]+>")
+_SHORT = 500
+"""Characters of address fields whose reading is remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +68,9 @@ class Message:
 
     def addresses(self, *names: str) -> tuple[Address, ...]:
         """All in these fields, in order; what is no address is left out."""
-        values = [unfold(field) for name in names for field in self.parts.named(name)]
-        try:
-            found = getaddresses(values)
-        except (ValueError, IndexError, TypeError):  # the parser's own bugs on hostile input
-            return ()
-        return tuple(Address(box, decoded(name)) for name, box in found if "@" in box.strip("@"))
+        values = tuple(unfold(field) for name in names for field in self.parts.named(name))
+        short = sum(map(len, values)) <= _SHORT
+        return _parsed_before(values) if short else _parsed(values)
 
     @property
     def subject(self) -> str:
@@ -151,11 +150,25 @@ class Message:
                 yield part
 
 
+def _parsed(values: tuple[str, ...]) -> tuple[Address, ...]:
+    try:
+        found = getaddresses(list(values))
+    except (ValueError, IndexError, TypeError):  # the parser's own bugs on hostile input
+        return ()
+    return tuple(Address(box, decoded(name)) for name, box in found if "@" in box.strip("@"))
+
+
+_parsed_before = lru_cache(maxsize=1024)(_parsed)
+"""A program sends from the same address again and again, and the parser is slow."""
+
+
 def decoded(value: str) -> str:
     """A header's value with its encoded-words (RFC 2047) read; what cannot be read stays as it is.
 
     Characters that a sender cut in two, one half in each of two neighbouring words, are put together.
     """
+    if "=?" not in value:
+        return value
     shown: list[str] = []
     charset, held, at = "", b"", 0
     for word in _ENCODED_WORD.finditer(value):
