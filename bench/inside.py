@@ -89,7 +89,7 @@ def _copies(template: int, span: Span, state: str, priority: int, mailboxes: lis
     sent = state == "sent"
     changed = {
         "id": new_id,
-        "mailbox_id": f"{mailboxes[0]} + n.i % {len(mailboxes)}",
+        "mailbox_id": f"{mailboxes[0]} + n.i %% {len(mailboxes)}",
         "message_id": "'<' || n.i || '.' || t.message_id",
         "state": f"'{state}'",
         "priority": str(priority),
