@@ -2,6 +2,8 @@
 
 Reports by the standard (RFC 3464 in RFC 6522) are read here; the freehand ones by flufl.bounce, which knows the
 habits of some twenty servers. Status codes are those of RFC 3463. Hostile input never raises.
+
+Anybody can write a report. Act on one only when an id of it is of a message that was sent to this very recipient.
 """
 
 from __future__ import annotations
@@ -106,12 +108,12 @@ def severity_of(status: str, words: str = "", action: str = "failed") -> Severit
     return Severity.HARD
 
 
-def _walk(tree: Part) -> Iterator[Part]:
+def _walk(tree: Part, *, into_messages: bool = True) -> Iterator[Part]:
     waiting = [tree]
     while waiting:
         part = waiting.pop()
         yield part
-        if part.is_multipart():
+        if part.is_multipart() and (into_messages or part.get_content_maintype() == "multipart"):
             children: Any = part.get_payload()
             waiting.extend(reversed(children))
 
@@ -134,8 +136,11 @@ def _reported(tree: Part) -> Iterator[tuple[str, Failure]]:
 
 
 def _blocks(tree: Part) -> Iterator[Part]:
-    """The header blocks of every message/delivery-status (and its internationalised form, RFC 6533)."""
-    for part in _walk(tree):
+    """The header blocks of every message/delivery-status (and its internationalised form, RFC 6533).
+
+    Not of a report that lies in an attached message: who sends one on does not report.
+    """
+    for part in _walk(tree, into_messages=False):
         if part.get_content_type() not in {"message/delivery-status", "message/global-delivery-status"}:
             continue
         children: Any = part.get_payload() if part.is_multipart() else []

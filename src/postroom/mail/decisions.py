@@ -25,11 +25,17 @@ _ENDS = re.compile(r"(?<=[.!])\s+|(?<=[。！])|(?<=[?？؟])")  # noqa: RUF001 
 _AROUND = " \t\n\"'“”„«»‚‘’*_`<>•·.,;:!¡。、！،-"  # noqa: RUF001
 _WORD = re.compile(rf"[\w{_PLACE}]+")
 _ASKING = re.compile(r"[?？؟¿]")  # noqa: RUF001
+# How a sentence, or the rest of one on the next line, begins that takes something back.
 _CONDITION = re.compile(
-    r"(?:but|only|unless|except|if|provided|however|on condition|under protest|not|no|wait|aber|nur|außer|falls|sofern"
-    r"|wenn|jedoch|unter der bedingung|nicht|nein|mais|seulement|sauf|si|à condition|pas|non|pero|s[oó]lo|salvo"
-    r"|excepto|siempre que|no|mas|só|somente|apenas|exceto|se|desde que|não|ma|solo|tranne|a condizione|maar|alleen"
-    r"|behalve|mits|als|tenzij|niet|nee|ただし|但し|しかし|لكن|فقط|إلا|بشرط|لا)(?:\b|(?<=[しか]))",
+    r"(?:but|only|unless|except|if|provided|however|on condition|under protest|not|no|wait|as long as|assuming|given"
+    r"|subject to|pending|once|when|until|after|though|although"
+    r"|aber|nur|außer|falls|sofern|wenn|jedoch|unter der bedingung|nicht|nein|solange|sobald|vorausgesetzt|nachdem|bis"
+    r"|mais|seulement|sauf|si|à condition|pas|non|tant que|pourvu|dès que|lorsque|quand|sous réserve"
+    r"|pero|s[oó]lo|salvo|excepto|siempre que|mientras|cuando|una vez|con tal|a condición"
+    r"|mas|só|somente|apenas|exceto|se|desde que|não|enquanto|quando|assim que|contanto"
+    r"|ma|solo|tranne|a condizione|a patto|finché|purché|appena"
+    r"|maar|alleen|behalve|mits|als|tenzij|niet|nee|zolang|zodra|wanneer)\b"
+    r"|(?:ただし|但し|しかし|もし|لكن|فقط|إلا|بشرط|لا |إذا)",
     re.IGNORECASE,
 )
 
@@ -190,9 +196,10 @@ def _mentions(words: str, phrases: Iterable[str]) -> bool:
     """Whether a sentence that is no phrase has the words of one in it, in their order: with `not`, `if` or more."""
     spoken = _WORD.findall(words)
     for phrase in phrases:
-        wanted = [word for word in _WORD.findall(phrase) if len(word) > 1 or word == _PLACE]
+        every = _WORD.findall(phrase)
+        wanted = [word for word in every if len(word) > 1 or word == _PLACE] or every
         rest = iter(spoken)
-        if all(word in rest for word in wanted):
+        if wanted and all(word in rest for word in wanted):
             return True
         # Japanese has no blanks between words, and negates in the ending.
         if not phrase.isascii() and _PLACE not in phrase and phrase[:-2] in words and "\u3040" < phrase[-1] < "\u30ff":

@@ -22,7 +22,7 @@ _BLOCKS = re.compile(
 )
 _VOID = re.compile(r"br|col|hr|img|wbr")
 _KEPT = nh3.ALLOWED_TAGS | {"font", "form", "fieldset", "footer", "section", "main", "address", "tt", "big", "label"}
-_MARKS = {"class", "id", "style", "hidden", "data-marker"}
+_MARKS = {"class", "id", "style", "hidden"}
 _UNSEEN = {"script", "style", "title", "head", "template", "noscript", "object", "svg"}
 _TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9]*)")
 # Of these, HTML lets the end tag be left out, or there is none.
@@ -33,20 +33,19 @@ _DEEPEST = 500
 # The element holds the quoted message, or the program's own signature.
 _QUOTE_CLASSES = re.compile(
     r"(?:^|\s)(?:gmail_quote|gmail_quote_container|gmail_extra|yahoo_quoted|moz-cite-prefix|moz-forward-container"
-    r"|protonmail_quote|tutanota_quote|zmail_extra|WordSection1Quote|ydp\w*yahoo-quoted|iwm-quote|quote)(?:\s|$)",
+    r"|protonmail_quote|tutanota_quote|zmail_extra|ydp\w*yahoo-quoted|quote)(?:\s|$)",
     re.IGNORECASE,
 )
 _SIGNATURE = re.compile(
     r"(?:^|\s)(?:gmail_signature|moz-signature|AppleMailSignature|ms-outlook-mobile-signature|Signature|signature"
     r"|protonmail_signature_block|ydp\w*signature|yahoo-signature)(?:\s|$)"
 )
-# From here on, all is the quoted message: Outlook in its kinds, Zimbra, Lotus Notes' rule.
+# From here on, all is the quoted message: Outlook in its kinds, Zimbra.
 _FROM_HERE = re.compile(
-    r"(?:^|\s)(?:x_)?(?:divRplyFwdMsg|appendonsend|mail-editor-reference-message-container|stopSpelling|zwchr"
+    r"(?:^|\s)(?:x_)?(?:divRplyFwdMsg|appendonsend|mail-editor-reference-message-container|zwchr"
     r"|OLK_SRC_BODY_SECTION)(?:\s|$)"
 )
-_OUTLOOK_RULE = re.compile(r"border-top:\s*solid\s+#?(?:E1E1E1|B5C4DF|windowtext)\b[^;]*1\.0pt", re.IGNORECASE)
-_OUTLOOK_RULE_OTHERS = re.compile(r"border-top:\s*(?:1\.0pt\s+)?solid\s+(?:#?E1E1E1|#?B5C4DF|rgb\(181)", re.IGNORECASE)
+_OUTLOOK_RULE = re.compile(r"border-top:\s*(?:1\.0pt\s+)?solid\s+(?:#?E1E1E1|#?B5C4DF)", re.IGNORECASE)
 _HIDDEN = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?![.\d]*[1-9])|opacity\s*:\s*0(?![.\d]*[1-9])"
     r"|mso-hide\s*:\s*all",
@@ -150,9 +149,4 @@ class _Reading(HTMLParser):
 
 
 def _begins_quote(given: dict[str, str]) -> bool:
-    style = given.get("style", "")
-    return bool(
-        _FROM_HERE.search(f"{given.get('id', '')} {given.get('data-marker', '')}")
-        or _OUTLOOK_RULE.search(style)
-        or _OUTLOOK_RULE_OTHERS.search(style)
-    )
+    return bool(_FROM_HERE.search(given.get("id", "")) or _OUTLOOK_RULE.search(given.get("style", "")))

@@ -28,6 +28,7 @@ def test_every_phrase_of_every_language_decides(language: str):
         ("I do not accept this request", Unclear.QUALIFIED),
         ("I accept this request, if it is cheap", Unclear.QUALIFIED),
         ("I accept this request. Only from Monday.", Unclear.QUALIFIED),
+        ("I accept this request\nas long as it is cheap", Unclear.QUALIFIED),
         ("I accept this request?", Unclear.QUALIFIED),
         ("I accept this request. I do not accept this request.", Unclear.QUALIFIED),
         ("I accept this request\nI reject this request", Unclear.CONTRADICTION),
@@ -74,6 +75,7 @@ def test_choices_of_the_askers_own():
     choices = (Choice("red", ("Take the red one",)), Choice("blue", ("Take the blue one",)))
     assert decide(["Take the blue one"], choices) == Decision("blue")
     assert decide(["Take the green one"], choices) is Unclear.NOTHING
+    assert decide(["Well then"], (Choice("a", ("A",)), Choice("b", ("B",)))) is Unclear.NOTHING
 
 
 def test_versions_must_agree():
