@@ -37,7 +37,6 @@ class Mark(StrEnum):
     DONE = "done"
     FAILED = "failed"
 
-
     @property
     def words(self) -> str:
         return _WORDS[self]
