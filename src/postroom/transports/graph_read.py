@@ -20,6 +20,8 @@ _IMMUTABLE = 'IdType="ImmutableId"'
 _FIELDS = "id,isRead,receivedDateTime"
 # Microsoft, "Delta query, synchronisation reset"; compared without case.
 _RESYNC = frozenset({"syncstatenotfound", "resyncrequired", "syncstateinvalid", "resyncchangesapplydifferences"})
+# Microsoft Graph, "List messages": $top takes 1 to 1000.
+_LARGEST_PAGE = 1000
 _POLL_EVERY = 30.0
 
 
@@ -76,8 +78,13 @@ class GraphReader:
                 return items, link
 
     async def newest(self, limit: int = 50) -> Sequence[Item]:
-        query = {"$select": _FIELDS, "$orderby": "receivedDateTime desc", "$top": str(limit)}
-        return _items(_present(await self._get(self._messages(self._folder), query))[:limit])
+        query = {"$select": _FIELDS, "$orderby": "receivedDateTime desc", "$top": str(min(limit, _LARGEST_PAGE))}
+        page = await self._get(self._messages(self._folder), query)
+        found = list(_present(page))
+        while len(found) < limit and self._is_ours(following := str(page.get("@odata.nextLink", ""))):
+            page = await self._page(following, _LARGEST_PAGE)
+            found += _present(page)
+        return _items(found[:limit])
 
     async def fetch(self, uid: str) -> bytes:
         response = await self._graph.request(

@@ -110,6 +110,14 @@ async def test_newest(oauth: OAuth) -> None:
     assert await graph.reader(oauth).newest(2) == [Item("B"), Item("A")]
 
 
+async def test_newest_beyond_the_largest_page(oauth: OAuth) -> None:
+    query = "$select=id,isRead,receivedDateTime&$orderby=receivedDateTime%20desc&$top=1000"
+    first = {"value": [entry("C", "3"), entry("B", "2")], "@odata.nextLink": f"{ROOT}/p2"}
+    last = {"value": [entry("A", "1")], "@odata.nextLink": "https://elsewhere.example/p3"}
+    graph = Graph({f"GET {ME}/mailFolders/inbox/messages?{query}": first, f"GET {ROOT}/p2": last})
+    assert await graph.reader(oauth).newest(2000) == [Item("C"), Item("B"), Item("A")]
+
+
 async def test_changes(oauth: OAuth) -> None:
     ok = httpx2.Response(204)
     graph = Graph({f"PATCH {ME}/messages/A": ok, f"POST {ME}/messages/A/move": ok, f"DELETE {ME}/messages/A": ok})
