@@ -190,7 +190,7 @@ def _hops(message: Message, receiver: Receiver, stamp: bytes) -> None:
             continue
         by = _BY.search(unfold(field))
         host = by.group(1).lower() if by else ""
-        if not any(host == own or host.endswith("." + own) for own in receiver.hosts):
+        if not any(f".{host}".endswith("." + own.lower()) for own in receiver.hosts):
             raise _Doubted(Doubt.FOREIGN_HOP, unfold(field))
 
 

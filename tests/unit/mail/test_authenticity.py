@@ -108,3 +108,12 @@ def test_two_tenants_of_one_cloud_are_not_one_organisation():
     assert not aligned("evil.onmicrosoft.com", "contoso.onmicrosoft.com")
     assert not aligned("", "")
     assert not aligned("com", "contoso.com")
+
+
+@pytest.mark.parametrize(
+    ("host", "believed"), [("Contoso.Example", True), ("toso.example", False), ("mx2.example", False)]
+)
+def test_hops_above_the_results_must_be_the_receivers_own(host: str, believed: bool):
+    head = b"Received: from x by MX.contoso.example with ESMTPS; Mon, 23 Nov 2026 10:00:00 +0000\r\n"
+    mail = Message(head + message("mx.contoso.example; dmarc=pass header.from=fabrikam.com").raw)
+    assert isinstance(authenticity(mail, Receiver("mx.contoso.example", (host,))), Authentic) is believed
