@@ -1,8 +1,8 @@
-"""The verbs of listeners: list, get, find, save, switch, remove."""
+"""The verbs of listeners: list, get, find, save, remove."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from django.db import transaction
@@ -72,11 +72,6 @@ def save(data: ListenerData, by: Actor, listener_id: int | None = None) -> Liste
     row.save()
     audit.record(by, "listener.changed" if before else "listener.added", row.name, audit.changes(before, asdict(data)))
     return row
-
-
-def switch(listener_id: int, enabled: bool, by: Actor) -> Listener:
-    """Raises `NotFound`, `Invalid`."""
-    return save(replace(data_of(get(listener_id)), enabled=enabled), by, listener_id)
 
 
 @transaction.atomic
