@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -27,8 +29,10 @@ from postroom.mailboxes.forms import (
     end_of_day,
     show_faults,
 )
-from postroom.mailboxes.models import Mailbox
 from postroom.mailboxes.surroundings import around
+
+if TYPE_CHECKING:
+    from postroom.mailboxes.models import Mailbox
 
 _FOR_APPLICATIONS: dict[str, type[forms.Form]] = {
     "secret": SecretForm,

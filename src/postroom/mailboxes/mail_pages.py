@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -17,8 +17,10 @@ from postroom.mail.compose import Draft
 from postroom.mail.message import Attachment
 from postroom.mailboxes import mailing, proofs, service
 from postroom.mailboxes.forms import MailForm, TestForm, show_faults
-from postroom.mailboxes.models import Mailbox
 from postroom.mailboxes.surroundings import around
+
+if TYPE_CHECKING:
+    from postroom.mailboxes.models import Mailbox
 
 _RAW_SHOWN = 200_000
 """Characters of a raw message that a page shows; the whole is for a download."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from functools import partial
+from typing import TYPE_CHECKING
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -24,8 +25,10 @@ from postroom.mailboxes import (
 )
 from postroom.mailboxes.forms import CopyForm, ImportForm, MailboxForm, initial_of, show_faults
 from postroom.mailboxes.known_clouds import known_clouds
-from postroom.mailboxes.models import Mailbox, Provider
 from postroom.mailboxes.surroundings import around
+
+if TYPE_CHECKING:
+    from postroom.mailboxes.models import Mailbox, Provider
 
 
 @needs("mailbox.view")

@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('mailboxes', '0001_initial'),
+        ("mailboxes", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='application',
-            name='scoped_roles',
+            model_name="application",
+            name="scoped_roles",
             field=models.JSONField(blank=True, default=list),
         ),
     ]
