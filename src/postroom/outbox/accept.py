@@ -58,16 +58,15 @@ class Prepared:
 
 def accept(submission: Submission) -> Receipt:
     """Keeps the message, and answers when it is on disk. Raises `Refusal`. Blocks: not for an event loop."""
+    books().refresh()
     return _submit(prepare(submission)).result()
 
 
 async def accept_async(submission: Submission) -> Receipt:
     """`accept` for an event loop. Raises `Refusal`."""
-    if books().fresh:
-        prepared = prepare(submission)
-    else:
-        prepared = await asyncio.to_thread(prepare, submission)
-    return await asyncio.wrap_future(_submit(prepared))
+    if not books().fresh:
+        await asyncio.to_thread(books().refresh)
+    return await asyncio.wrap_future(_submit(prepare(submission)))
 
 
 def close() -> None:
@@ -83,7 +82,7 @@ def books() -> Books:
 
 
 def prepare(submission: Submission) -> Prepared:
-    """All checks, and the message as it will be sent. Raises `Refusal`."""
+    """All checks, and the message as it will be sent, by the books as they are. Raises `Refusal`."""
     message, envelope = submission.message, submission.envelope
     author = message.sender.mailbox if isinstance(message, Draft) else _author(message)
     known = books().choose(submission.mailbox, author or (envelope.sender if envelope else ""))

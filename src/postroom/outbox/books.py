@@ -39,21 +39,25 @@ class Books:
 
     @property
     def fresh(self) -> bool:
-        """Whether asking needs no database; on an event loop, look first."""
+        """Whether they need not be read again."""
         return time.monotonic() - self._read_at < _FRESH
 
     def forget(self) -> None:
         self._read_at = float("-inf")
 
-    def choose(self, mailbox_id: int | None, author: str) -> Known:
-        """The mailbox with this id; without one, the one whose address `author` is, else the default one.
-
-        Raises `Refusal`.
-        """
+    def refresh(self) -> None:
+        """Reads them when they are old. Blocks: not for an event loop."""
         if not self.fresh:
             with self._lock:
                 if not self.fresh:
                     self._read()
+
+    def choose(self, mailbox_id: int | None, author: str) -> Known:
+        """The mailbox with this id; without one, the one whose address `author` is, else the default one.
+
+        By what was read last: `refresh` first. An event loop may not ask the database here, and in the moment since
+        it refreshed they may have grown old. Raises `Refusal`.
+        """
         wanted = mailbox_id
         if wanted is None:
             wanted = self._by_address.get(author.casefold(), self._default)
@@ -67,10 +71,7 @@ class Books:
 
     def everything(self) -> list[Known]:
         """All mailboxes, by name; those that cannot be read last."""
-        if not self.fresh:
-            with self._lock:
-                if not self.fresh:
-                    self._read()
+        self.refresh()
         return sorted(self._by_id.values(), key=lambda known: known.whole.name.casefold() if known.whole else "\uffff")
 
     def _read(self) -> None:

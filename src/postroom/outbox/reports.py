@@ -31,6 +31,7 @@ def report(message_id: int) -> None:
     lost = [one for one in row.recipients.filter(state__in=[State.FAILED, State.EXPIRED]) if _wants(one)]
     if not lost:
         return
+    accept.books().refresh()
     known = accept.books().choose(row.mailbox_id, "")
     address = known.whole.address if known.whole else row.sender
     raw = compose_report(_report(row, lost, address))

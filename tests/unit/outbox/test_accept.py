@@ -18,6 +18,7 @@ from postroom.mailboxes import service as mailboxes
 from postroom.mailboxes.models import Mailbox
 from postroom.outbox import accept, service
 from postroom.outbox.accept import accept_async
+from postroom.outbox.books import Books
 from postroom.outbox.models import Message
 from postroom.outbox.values import Caller, DeliveryReports, Door, Priority, Refusal, State, Submission, Why
 
@@ -113,6 +114,13 @@ async def test_many_at_once_each_get_their_own_answer(submission: Make) -> None:
     same = await asyncio.gather(*doubled)
     assert len({one.id for one in same}) == 1
     assert [one.repeated for one in same].count(False) == 1
+
+
+async def test_books_that_grow_old_in_this_moment_do_no_harm(submission: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    await accept_async(submission())
+    looks = iter([True])
+    monkeypatch.setattr(Books, "fresh", property(lambda _: next(looks, False)))
+    assert (await accept_async(submission())).recipients == ("bob@example.com",)
 
 
 def test_a_database_that_is_gone_is_nobodys_fault(submission: Make, monkeypatch: pytest.MonkeyPatch) -> None:
