@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.apps import apps
 from django.core.management import call_command
 from django.core.management.color import no_style
-from django.db import DatabaseError, InterfaceError, connection, connections, transaction
+from django.db import DatabaseError, InterfaceError, connections, transaction
 from django.db.models import BinaryField, Model
 
 from postroom.core.database import database
@@ -27,13 +28,11 @@ Tell = Callable[[str, int], None]
 def move(url: str, tell: Tell) -> dict[str, int]:
     """Migrates the PostgreSQL database at `url`, and copies every table. Returns table -> rows. Raises `Fault`.
 
-    Nobody may serve (`in_use.alone`). When anything fails, the target is as empty as before.
+    The source is SQLite, and nobody may serve on it (`in_use.alone`). When anything fails, the target is as empty as before.
     """
-    config = database(url)
-    if connection.vendor != "sqlite":
-        raise Fault("the database in use is PostgreSQL already", "To copy it, use pg_dump and pg_restore.")
-    if "postgresql" not in config["ENGINE"]:
+    if urlsplit(url).scheme not in {"postgres", "postgresql"}:
         raise Fault("the target is not PostgreSQL", "Write --to postgresql://user:password@host/name")
+    config = database(url)
     connections.settings[_TARGET] = connections.configure_settings({"default": config})["default"]
     try:
         return _move(tell)
@@ -93,7 +92,7 @@ def _insist_empty(models: list[type[Model]]) -> None:
 
 def _copy(model: type[Model], cursor: Any) -> int:
     """Streams one table; the values are what Django would write, but for times that it would set anew."""
-    fields = model._meta.concrete_fields
+    fields = [field for field in model._meta.concrete_fields if not field.generated]
     large = any(isinstance(field, BinaryField) for field in fields)
     rows = model._base_manager.order_by("pk").values_list(*(field.attname for field in fields))
     target = connections[_TARGET]
