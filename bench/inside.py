@@ -115,7 +115,7 @@ def _copy(
     from postroom.outbox import models
 
     meta = getattr(models, model)._meta
-    columns = [field.column for field in meta.concrete_fields if field.column != leave_out]
+    columns = [field.column for field in meta.concrete_fields if not field.generated and field.column != leave_out]
     values = ", ".join(changed.get(column, f"t.{column}") for column in columns)
     into = f"INSERT INTO {meta.db_table} ({', '.join(columns)}) {numbers}"
     return f"{into}SELECT {values} FROM n, {meta.db_table} t WHERE t.{key} = %s", [template]
