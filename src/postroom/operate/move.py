@@ -28,7 +28,8 @@ Tell = Callable[[str, int], None]
 def move(url: str, tell: Tell) -> dict[str, int]:
     """Migrates the PostgreSQL database at `url`, and copies every table. Returns table -> rows. Raises `Fault`.
 
-    The source is SQLite, and nobody may serve on it (`in_use.alone`). When anything fails, the target is as empty as before.
+    The source is SQLite, and nobody may serve on it (`in_use.alone`). When anything fails, the target is as empty as
+    before.
     """
     if urlsplit(url).scheme not in {"postgres", "postgresql"}:
         raise Fault("the target is not PostgreSQL", "Write --to postgresql://user:password@host/name")
