@@ -450,7 +450,7 @@ class Lane:
     async def _depth(self, sought: Sequence[Uncertain]) -> int:
         oldest = min(one.since for one in sought)
         ours = await self._desk.db(lambda: store.attempts_since(self.mailbox, oldest))
-        return settle.depth((now() - oldest).total_seconds(), ours, self._pace.per_minute)
+        return settle.depth((now() - oldest).total_seconds(), ours)
 
     def _cannot_look(self, answer: Answer) -> None:
         """Sent Items is not reached now: it stays unknown until it is."""

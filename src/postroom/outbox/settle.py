@@ -26,7 +26,7 @@ _LONGEST_LOOK = 5000
 _OTHERS = 100
 """Copies that may lie above ours although they are older: folders are not sorted to the second."""
 _PER_MINUTE = 30.0
-"""What other programs may send through a mailbox of Microsoft's (facts 6); used where the mailbox names no limit."""
+"""What other programs may send through a mailbox of Microsoft's (facts 6)."""
 
 
 NOT_THERE = "not in Sent Items: it was not taken, and is sent again"
@@ -58,13 +58,13 @@ def sent_items(prepared: Ready) -> ReadRoute | None:
     return None
 
 
-def depth(seconds: float, ours: int, per_minute: float | None) -> int:
+def depth(seconds: float, ours: int) -> int:
     """How many of the newest copies must be seen before "not there" is true: what this mailbox may have sent in the
     `seconds` since the oldest attempt, by us (`ours` attempts) and by others.
 
     Not told by the date in the header: a message that waited has an old one.
     """
-    return _OTHERS + ours + int(seconds / 60 * (per_minute or _PER_MINUTE))
+    return _OTHERS + ours + int(seconds / 60 * _PER_MINUTE)
 
 
 class SentItems:

@@ -155,6 +155,7 @@ def test_a_dirty_queue_at_the_start(mail_room: MailRoom) -> None:
 @pytest.mark.timeout(300)
 def test_a_graceful_stop_leaves_nothing_under_way(room: MailRoom) -> None:
     hand_in(room, 40)
+    room.until(lambda counts: counts["sent"] >= 1)
     (worker,) = room.workers
     worker.terminate()
     assert worker.wait(40) == 0
