@@ -67,9 +67,9 @@ def hand_in(postroom: Postroom, log: Path, lab: RunningLab, first: int, count: i
     )
 
 
-def numbers(postroom: Postroom, *, limit: int = 1000) -> set[int]:
+def numbers(postroom: Postroom) -> set[int]:
     """Of the messages that are kept."""
-    rows = postroom.cli("outbox", "list", "--limit", str(limit))
+    rows = postroom.cli("outbox", "list", "--limit", "1000")
     return {int(row["subject"].removeprefix("number ")) for row in rows}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import Future
 from datetime import timedelta
 from types import SimpleNamespace
@@ -37,9 +38,13 @@ def use_token(monkeypatch: pytest.MonkeyPatch, token: str = TOKEN) -> None:
 
 
 @pytest.fixture
-def mailbox(db: None) -> Mailbox:
+def mailbox(db: None) -> Iterator[Mailbox]:
     provider = Provider.objects.create(slug="own", name="Own")
-    return Mailbox.objects.create(name="Letters", address="letters@contoso.com", provider=provider)
+    made = Mailbox.objects.create(name="Letters", address="letters@contoso.com", provider=provider)
+    accept.books().forget()
+    accept.books().refresh()
+    yield made
+    accept.books().forget()
 
 
 def said() -> dict[str, dict[tuple[str, ...], float]]:
@@ -104,7 +109,6 @@ def test_a_port_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_waits_and_who_sends_it(mailbox: Mailbox) -> None:
-    accept.books().forget()
     moment = now()
     for number, state, due in ((1, State.DEFERRED, moment - timedelta(seconds=90)), (2, State.HELD, None)):
         raw = f"From: {mailbox.address}\r\nTo: ada@example.org\r\nSubject: {number}\r\n\r\nhello\r\n".encode()
