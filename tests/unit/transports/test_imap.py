@@ -204,7 +204,7 @@ S: TAG OK [READ-ONLY] done
 C: TAG CAPABILITY
 S: * CAPABILITY IMAP4rev1 UIDPLUS
 S: TAG OK done
-C~ TAG UID SEARCH OR HEADER Message-ID "?<one@contoso.test>"? HEADER X-Microsoft-Original-Message-ID ".*"?
+C~ TAG UID SEARCH OR HEADER Message-ID "?<one@contoso.test>"? HEADER X-Microsoft-Original-Message-ID .*<one@.+
 S: * SEARCH
 S: TAG OK done
 C: TAG SELECT \"INBOX\"
