@@ -60,7 +60,7 @@ def _relays(stage: Stage, environment: Path) -> Iterator[dict[tuple[str, bool], 
         postroom.serving("submission", "worker") as (program,),
     ):
         # It loses a session now and then when twenty sign in at once: no use in waiting long for those.
-        signed_in = replace(plain, port=proxy.port, name=stage.address, secret="anything", patience=25)
+        signed_in = replace(plain, port=proxy.port, name=stage.address, secret="anything", patience=12)
         yield {
             (PROXY, False): (proxy, signed_in),
             (PROXY, True): (proxy, signed_in),
