@@ -5,13 +5,16 @@ BIN    := $(VENV)/bin
 # make run ONCE=1: do the main job, print it, leave.
 DEMO   := demo --home .run $(if $(ONCE),--once)
 
-.PHONY: run test check bench format lock docs-shots clean
+.PHONY: run test chaos check bench format lock docs-shots clean
 
 run: $(VENV)/.run-ready        ## a lab tenant and Postroom, set up, proved, with a console to open
 	$(BIN)/postroom $(DEMO)
 
 test: $(VENV)/.dev-ready $(VENV)/.peers-ready  ## every test, against Dovecot, Chromium and foreign clients
 	$(BIN)/python -m pytest -n 2 --dist loadscope $(ARGS)
+
+chaos: $(VENV)/.dev-ready $(VENV)/.peers-ready  ## processes killed over 10,000 accepted messages, on both databases
+	CHAOS_MESSAGES=10000 $(BIN)/python -m pytest -q -s tests/stories/outbox/test_chaos.py
 
 check: $(VENV)/.dev-ready      ## ruff, mypy strict, import contracts
 	$(BIN)/ruff check .
