@@ -50,11 +50,11 @@ def main() -> int:
                 failed.append(name)
     say(f"\n{results.in_full(found.values())}\n\n{results.aims_table(found.values())}")
     say(f"\nTook {(time.monotonic() - began) / 60:.1f} minutes." + (f" Failed: {', '.join(failed)}." if failed else ""))
-    _keep(about, found, whole=not quick and not failed and only == list(MEASUREMENTS))
+    _keep(about, found, failed, whole=not quick and only == list(MEASUREMENTS))
     return 1 if failed else 0
 
 
-def _keep(about: dict[str, Any], found: dict[str, Measured], *, whole: bool) -> None:
+def _keep(about: dict[str, Any], found: dict[str, Measured], failed: list[str], *, whole: bool) -> None:
     """Always as JSON; only a whole run goes into README.md and docs/bench.md."""
     stamp = about["date"].replace(" UTC", "").replace(" ", "T").replace(":", "") if whole else "partial"
     file = _ROOT / "bench" / "results" / f"{stamp}.json"
@@ -64,7 +64,7 @@ def _keep(about: dict[str, Any], found: dict[str, Measured], *, whole: bool) -> 
     say(f"Written: bench/results/{file.name}")
     if not whole:
         return
-    head = machine.sentence(about)
+    head = machine.sentence(about) + (f" **Not measured, for it broke: {', '.join(failed)}.**" if failed else "")
     aims = results.aims_table(found.values())
     results.rewrite(_ROOT / "README.md", f"{aims}\n\n{head} [All of it, and how](docs/bench.md).")
     results.rewrite(_ROOT / "docs" / "bench.md", f"{head}\n\n{aims}\n\n{results.in_full(found.values())}")

@@ -23,26 +23,39 @@ def run(stage: Stage, scale: Scale, say: Say) -> Measured:
     took = [arrived[subject] - at for subject, at in many["handed_in"].items() if subject in arrived]
     lost = len(many["handed_in"]) - len(took)
     each = (many["memory"] - base["memory"]) / max(many["lanes"] - 1, 1) / 1024
+    # What did not arrive took longer than any that did.
+    took += [float("inf")] * lost
     p50, p99 = percentile(took, 0.5), percentile(took, 0.99)
     rows = [
         ["mailboxes at work", f"{many['lanes']:,}"],
         ["memory of each, its kept connection included", f"{each:,.0f} KB"],
         ["urgent messages among bulk, and missing at the end", f"{len(took):,}, {lost}"],
-        ["from handing in to the sink, 50th percentile", f"{p50 * 1000:,.0f} ms"],
-        ["from handing in to the sink, 99th percentile", f"{p99 * 1000:,.0f} ms"],
+        ["from handing in to the sink, 50th percentile", _milliseconds(p50)],
+        ["from handing in to the sink, 99th percentile", _milliseconds(p99)],
         ["bulk that went out meanwhile", f"{bulk / (seconds + settle):,.0f} messages/s"],
     ]
     aim = Aim(
         f"Lanes: urgent message, 99th percentile, {many['lanes']:,} mailboxes, {waiting:,} waiting",
         "under 1 s",
-        f"{p99:.2f} s",
-        p99 < 1 and not lost,
+        _milliseconds(p99),
+        p99 < 1,
     )
     notes = [
         f"Each mailbox may send {_PER_MINUTE} messages a minute; all of them have bulk waiting, so the process is "
         f"asked for {count * _PER_MINUTE / 60:,.0f} messages/s. SQLite, one process."
     ]
-    return Measured("Lanes", ["", ""], rows, [aim], notes, {"seconds": took, "memory_each_kb": each})
+    return Measured(
+        "Lanes",
+        ["", ""],
+        rows,
+        [aim],
+        notes,
+        {"seconds": [one for one in took if one < float("inf")], "missing": lost, "memory_each_kb": each},
+    )
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:,.0f} ms" if seconds < float("inf") else "not within the run"
 
 
 def _engine(stage: Stage, name: str, mailboxes: int, waiting: int, seconds: float, settle: float) -> dict[str, Any]:
