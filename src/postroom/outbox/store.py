@@ -232,8 +232,11 @@ def expire_late(limit: int = 500) -> int:
 def recover(mailbox: int) -> int:
     """What a worker left behind when it died: attempts that were begun and not ended. Called by the lease's new
     holder, before it begins anything; returns how many."""
+    begun = Message.objects.filter(mailbox_id=mailbox, unsent=State.SENDING.value)
+    if not begun.exists():  # a look needs no write lock, and a thousand lanes may open at once
+        return 0
     with transaction.atomic():
-        left = list(Message.objects.filter(mailbox_id=mailbox, unsent=State.SENDING.value).values_list("id", flat=True))
+        left = list(begun.values_list("id", flat=True))
         Message.objects.filter(pk__in=left).update(
             state=State.UNKNOWN.value,
             attempts=F("attempts") + 1,
