@@ -61,8 +61,9 @@ def fill(messages: int, state: str, priority: int, mailboxes: list[int], size: i
                 cursor.execute(statement, values)
         _remove(template)
     with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
-        if connection.vendor == "sqlite":
+        if connection.vendor == "postgresql":
+            cursor.execute("ANALYZE")  # as autovacuum would; SQLite is left as it is with its users
+        else:
             cursor.execute("PRAGMA synchronous=FULL")
             cursor.execute("PRAGMA journal_mode=WAL")
     return {"seconds": time.monotonic() - began}
