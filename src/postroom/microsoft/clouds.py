@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -63,7 +63,7 @@ def clouds(extra: Path | None = None) -> Mapping[str, Cloud]:
     """
     found = dict(_shipped())
     for path in sorted(extra.glob("*.toml")) if extra else ():
-        found.update(_read(path))
+        found.update(_read_once(path, *_version(path)))
     return found
 
 
@@ -89,6 +89,21 @@ def _toml(value: str | int) -> str:
 @cache
 def _shipped() -> Mapping[str, Cloud]:
     return _read(_SHIPPED)
+
+
+def _version(path: Path) -> tuple[int, int]:
+    """What differs when the file was changed."""
+    try:
+        state = path.stat()
+    except OSError:  # gone in this moment: reading it says so
+        return 0, 0
+    return state.st_mtime_ns, state.st_size
+
+
+@lru_cache(maxsize=64)
+def _read_once(path: Path, changed_at: int, size: int) -> Mapping[str, Cloud]:
+    """Each mailbox asks for its cloud, some of them many times a minute; the file changes once in a year."""
+    return _read(path)
 
 
 def _read(path: Path) -> dict[str, Cloud]:
