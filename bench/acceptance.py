@@ -37,7 +37,7 @@ def run(stage: Stage, scale: Scale, say: Say) -> Measured:
             f"Postroom, {cores} processes": (many.port, several),
         }
         _warm(stage, targets)
-        for number in range(scale.of(5, 2)):
+        for number in range(scale.of(4, 2)):
             for way, options in _WAYS.items():
                 for name, (port, meter) in targets.items():
                     count = scale.of(1500, 300)

@@ -12,7 +12,7 @@ _PER_MINUTE = 6
 
 def run(stage: Stage, scale: Scale, say: Say) -> Measured:
     count, waiting = scale.of(1000, 100), scale.of(100_000, 5_000)
-    seconds, settle = scale.of(45, 10), scale.of(45, 5)
+    seconds, settle = scale.of(35, 10), scale.of(40, 5)
     base = _engine(stage, "lanes-one", 1, 100, scale.of(5, 2), scale.of(5, 2))
     say(f"  1 lane: {base['memory'] / 2**20:.0f} MB")
     before = stage.sink.ask("count")["taken"]

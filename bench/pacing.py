@@ -15,7 +15,7 @@ _SKIP = 62.0
 
 def run(stage: Stage, scale: Scale, say: Say) -> Measured:
     lab, count = stage.lab, scale.of(5, 3)
-    window = scale.of(120, 12)
+    window = scale.of(90, 12)
     skip = scale.of(int(_SKIP), 8)
     addresses = [stage.address, *(f"pace{number}@{lab.domain}" for number in range(1, count))]
     for address in addresses[1:]:

@@ -16,7 +16,7 @@ def run(stage: Stage, scale: Scale, say: Say) -> Measured:
     rates: dict[int, list[float]] = {workers: [] for workers in _WORKERS}
     for number in range(scale.of(2, 1)):
         for workers in _WORKERS:
-            rates[workers].append(_clear(stage, f"pg-{workers}-{number}", workers, scale.of(3000, 480)))
+            rates[workers].append(_clear(stage, f"pg-{workers}-{number}", workers, scale.of(1800, 480)))
             say(f"  round {number + 1}: {workers} workers {rates[workers][-1]:,.0f}/s")
     base = median(rates[1])
     return Measured(
