@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cache
 
-from django.db import DatabaseError, IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from postroom.core.clock import now
 from postroom.core.faults import Invalid
@@ -58,14 +58,14 @@ class Prepared:
 
 def accept(submission: Submission) -> Receipt:
     """Keeps the message, and answers when it is on disk. Raises `Refusal`. Blocks: not for an event loop."""
-    books().refresh()
+    _refresh_books()
     return _submit(prepare(submission)).result()
 
 
 async def accept_async(submission: Submission) -> Receipt:
     """`accept` for an event loop. Raises `Refusal`."""
     if not books().fresh:
-        await asyncio.to_thread(books().refresh)
+        await asyncio.to_thread(_refresh_books)
     return await asyncio.wrap_future(_submit(prepare(submission)))
 
 
@@ -79,6 +79,14 @@ def close() -> None:
 def books() -> Books:
     """The mailboxes as this process knows them."""
     return Books()
+
+
+def _refresh_books() -> None:
+    """Raises `Refusal` when the database does not answer: whoever hands in may try again."""
+    try:
+        books().refresh()
+    except DatabaseError as error:
+        raise _unavailable(error) from None
 
 
 def prepare(submission: Submission) -> Prepared:
@@ -264,6 +272,7 @@ def _again(before: Message, one: Prepared) -> Receipt | Exception:
 
 def _unavailable(error: DatabaseError) -> Refusal:
     """Disk full, database gone or locked: the message is as good as before, and may be handed in again."""
+    connection.close()  # it may be broken: the next question of this thread opens another
     said = str(error).strip().partition("\n")[0] or type(error).__name__
     return Refusal(
         Why.UNAVAILABLE, f"the message cannot be kept right now: {said}", "Hand it in again in a few minutes."
